@@ -1,0 +1,76 @@
+import eslint from '@eslint/js'
+import { defineConfig } from 'eslint/config'
+import tseslint from 'typescript-eslint'
+
+// The rooms that hold machines and codecs: time, randomness and bytes are handed in, never fetched.
+const pureRooms = [
+  'src/core/**/*.ts',
+  'src/crypto/**/*.ts',
+  'src/stun/**/*.ts',
+  'src/natprobe/**/*.ts',
+  'src/traversal/**/*.ts',
+  'src/reliable-udp/**/*.ts',
+  'src/protocol/**/*.ts',
+  'src/tcp/**/*.ts',
+]
+const outsideGlobals = [
+  'Date',
+  'performance',
+  'process',
+  'console',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'queueMicrotask',
+  'fetch',
+  'crypto',
+]
+
+export default defineConfig(
+  { ignores: ['dist/', 'coverage/', 'src/protocol/peer/generated/', 'scripts/stubs/'] },
+  eslint.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { allowDefaultCaseForExhaustiveSwitch: false, requireDefaultForNonUnion: true },
+      ],
+      '@typescript-eslint/explicit-module-boundary-types': 'error',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'ExportDefaultDeclaration', message: 'Name what you export' },
+      ],
+    },
+  },
+  {
+    files: pureRooms,
+    ignores: ['src/natprobe/main.ts'],
+    rules: {
+      'no-restricted-globals': ['error', ...outsideGlobals],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'Randomness is handed in' },
+        { object: 'globalThis', property: 'crypto', message: 'Randomness is handed in' },
+      ],
+    },
+  },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      // `describe` and `it` return promises that mocha itself awaits.
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'error',
+    },
+  },
+  {
+    files: ['**/*.mjs', '**/*.js', '**/*.cjs'],
+    languageOptions: {
+      globals: { process: 'readonly', console: 'readonly', URL: 'readonly', module: 'writable' },
+    },
+  },
+)

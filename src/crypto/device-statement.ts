@@ -1,0 +1,24 @@
+/**
+ * What a device's identity key signs. Each statement begins with words of its own, so that a signature given for
+ * one purpose never serves another; what follows is of fixed length or comes last.
+ */
+import { concatBytes, utf8 } from '../core/bytes.ts'
+
+/** "This static key is mine": signed once, published with the device's keys. */
+export function staticKeyStatement(staticPublic: Uint8Array): Uint8Array {
+  return concatBytes(utf8('holler static key'), staticPublic)
+}
+
+/** "This login is mine": bound to the one TLS session by its exporter (RFC 9266). */
+export function deviceLoginStatement(exporter: Uint8Array): Uint8Array {
+  return concatBytes(utf8('holler device login'), exporter)
+}
+
+/** "This relay channel is mine": bound to the relay's cookie, and so to the address it was sent to. */
+export function relayBindStatement(
+  nonce: Uint8Array,
+  cookie: Uint8Array,
+  ticket: Uint8Array,
+): Uint8Array {
+  return concatBytes(utf8('holler relay bind'), nonce, cookie, ticket)
+}

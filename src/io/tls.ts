@@ -1,0 +1,189 @@
+/** TLS 1.3 streams: no older version, no plaintext, a certificate that is pinned or checked against the system's authorities. */
+import { once } from 'node:events'
+import { isIP, type Socket } from 'node:net'
+import { connect, createServer, type TLSSocket } from 'node:tls'
+import { sha256 } from '../crypto/hash.ts'
+import { equalBytes } from '../core/bytes.ts'
+import { type Endpoint, endpoint } from '../core/endpoint.ts'
+import { HollerError } from '../core/holler-error.ts'
+import { type SecureStream, secureStream } from './byte-stream.ts'
+
+/** RFC 9266: the label, an empty context, 32 bytes. */
+const EXPORTER_LABEL = 'EXPORTER-Channel-Binding'
+const EXPORTER_BYTES = 32
+
+/** From accept to the end of the handshake; a peer that needs longer holds a slot for nothing. */
+const HANDSHAKE_TIMEOUT_MS = 10_000
+
+/** Handshakes are the expensive part of a connection storm: beyond this many at once, new ones are closed unread. */
+const MAX_HANDSHAKES = 300
+
+/** `net.core.somaxconn` caps it; a storm of reconnecting clients waits here instead of being refused. */
+const BACKLOG = 4096
+
+export interface ConnectTls {
+  readonly host: string
+  readonly port: number
+  /** SHA-256 of the server key's SubjectPublicKeyInfo; without it the system's authorities decide. */
+  readonly pin?: Uint8Array
+  readonly alpn: string
+  readonly timeoutMs: number
+}
+
+/**
+ * Connects and completes the handshake.
+ *
+ * @throws HollerError `SERVER_UNREACHABLE` when nothing answers, `CERTIFICATE_REJECTED` when the wrong server does.
+ */
+export async function connectTls(wanted: ConnectTls): Promise<SecureStream> {
+  const where = `${wanted.host}:${wanted.port}`
+  const socket = connect({
+    host: wanted.host,
+    port: wanted.port,
+    ...(isIP(wanted.host) === 0 ? { servername: wanted.host } : {}),
+    ALPNProtocols: [wanted.alpn],
+    minVersion: 'TLSv1.3',
+    rejectUnauthorized: wanted.pin === undefined,
+  })
+  try {
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(wanted.timeoutMs) })
+  } catch (error) {
+    socket.on('error', () => undefined)
+    socket.destroy()
+    throw connectError(where, error)
+  }
+  if (wanted.pin !== undefined && !equalBytes(pinOf(socket), wanted.pin)) {
+    socket.destroy()
+    throw new HollerError(
+      'CERTIFICATE_REJECTED',
+      `The server at "${where}" does not have the key that its link names`,
+    )
+  }
+  if (socket.alpnProtocol !== wanted.alpn) {
+    socket.destroy()
+    throw new HollerError('SERVER_UNREACHABLE', `The server at "${where}" does not speak holler`)
+  }
+  return asSecureStream(socket)
+}
+
+export interface ListenTls {
+  readonly address: string
+  readonly port: number
+  readonly certificatePem: string
+  readonly keyPem: string
+  readonly alpn: readonly string[]
+  readonly onStream: (stream: SecureStream, alpn: string) => void
+}
+
+export interface TlsListener {
+  readonly local: Endpoint
+  /** Stops accepting. Streams that stand are their owners' business. */
+  close(): Promise<void>
+}
+
+/** @throws HollerError `PORT_TAKEN`, or `CONFIG_INVALID` for an address that is not this machine's. */
+export async function listenTls(options: ListenTls): Promise<TlsListener> {
+  const server = createServer({
+    cert: options.certificatePem,
+    key: options.keyPem,
+    minVersion: 'TLSv1.3',
+    ALPNProtocols: [...options.alpn],
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    noDelay: true,
+  })
+  limitHandshakes(server)
+  server.on('secureConnection', (socket) => {
+    // Without a common ALPN protocol OpenSSL has refused already; a client that offers none is refused here.
+    if (typeof socket.alpnProtocol !== 'string') socket.destroy()
+    else options.onStream(asSecureStream(socket), socket.alpnProtocol)
+  })
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  server.listen({ host: options.address, port: options.port, backlog: BACKLOG })
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    throw listenError(options, error)
+  }
+  server.on('error', () => undefined) // EMFILE while accepting: those clients try again
+  return { local: endpointOf(server.address()), close: () => closed(server) }
+}
+
+function limitHandshakes(server: ReturnType<typeof createServer>): void {
+  const handshaking = new Set<Socket>() // ≤ MAX_HANDSHAKES
+  server.on('connection', (socket: Socket) => {
+    if (handshaking.size >= MAX_HANDSHAKES) {
+      socket.destroy()
+      return
+    }
+    handshaking.add(socket)
+    socket.once('close', () => handshaking.delete(socket))
+  })
+  server.on('secureConnection', (socket: TLSSocket) => {
+    // The TLS socket hides the TCP one; both have the same remote address and port.
+    for (const candidate of handshaking) {
+      const isSame =
+        candidate.remotePort === socket.remotePort &&
+        candidate.remoteAddress === socket.remoteAddress
+      if (isSame) handshaking.delete(candidate)
+    }
+  })
+}
+
+async function closed(server: ReturnType<typeof createServer>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve())
+  })
+}
+
+function asSecureStream(socket: TLSSocket): SecureStream {
+  return secureStream(socket, {
+    exporter: socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0)),
+    local: endpointOf({ address: socket.localAddress, port: socket.localPort }),
+    remote: endpointOf({ address: socket.remoteAddress, port: socket.remotePort }),
+  })
+}
+
+function pinOf(socket: TLSSocket): Uint8Array {
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) return new Uint8Array(0)
+  return sha256(certificate.publicKey.export({ type: 'spki', format: 'der' }))
+}
+
+function endpointOf(address: unknown): Endpoint {
+  const { address: host, port } = address as { address?: string; port?: number }
+  const result = endpoint(host ?? '0.0.0.0', port ?? 0) // a socket that closed meanwhile has no address any more
+  if (!result.ok) throw new Error(`The system names an address "${String(host)}": ${result.why}`)
+  return result.value
+}
+
+/** What OpenSSL says when it is the certificate that failed, by the prefix of its codes. */
+const CERTIFICATE_CODES =
+  /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID|INVALID_CA|HOSTNAME_MISMATCH)/
+
+function connectError(where: string, error: unknown): HollerError {
+  const { code, name, message } = error as NodeJS.ErrnoException
+  if (code !== undefined && CERTIFICATE_CODES.test(code)) {
+    return new HollerError(
+      'CERTIFICATE_REJECTED',
+      `The certificate of the server at "${where}" is not trusted: ${message}`,
+      { cause: error },
+    )
+  }
+  const why = name === 'AbortError' ? 'no answer in time' : (code ?? message)
+  return new HollerError('SERVER_UNREACHABLE', `Cannot reach the server at "${where}": ${why}`, {
+    cause: error,
+  })
+}
+
+function listenError(options: ListenTls, error: unknown): HollerError {
+  const { code, message } = error as NodeJS.ErrnoException
+  const where = `${options.address}:${options.port}`
+  if (code === 'EADDRINUSE') {
+    return new HollerError('PORT_TAKEN', `Cannot listen on TCP ${where}: already in use`, {
+      cause: error,
+    })
+  }
+  return new HollerError('CONFIG_INVALID', `Cannot listen on TCP ${where}: ${code ?? message}`, {
+    cause: error,
+  })
+}

@@ -1,0 +1,127 @@
+/**
+ * UDP sockets. `dgram-as-promised` opens and closes them; what flows in between goes through the plain socket
+ * inside, because the promised `recv` loses every datagram that arrives while nobody waits and its errors
+ * surface on later, unrelated calls (docs/adr/0003-dgram-as-promised-opens-and-closes.md).
+ */
+import type { SocketOptions } from 'node:dgram'
+import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised'
+import type { DatagramHandler, DatagramSocket } from '../core/datagram-socket.ts'
+import { type Endpoint, endpoint, formatEndpoint } from '../core/endpoint.ts'
+import { HollerError } from '../core/holler-error.ts'
+
+/** The default of 208 KiB holds only 92 packets of 1200 B; the kernel caps this at net.core.rmem_max. */
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+
+/** What the system sends with unless told otherwise (Linux `net.ipv4.ip_default_ttl`). */
+const DEFAULT_TTL = 64
+
+// Endpoints are literal addresses, so dgram's way through DNS for each send is skipped: 12 % of its cost.
+const literalLookup: NonNullable<SocketOptions['lookup']> = (address, _options, callback) => {
+  callback(null, address, address.includes(':') ? 6 : 4)
+}
+
+/**
+ * Binds a UDP socket; port 0 lets the system choose.
+ *
+ * @throws HollerError `PORT_TAKEN` when the port is in use, `CONFIG_INVALID` when the address cannot be bound.
+ */
+export async function openUdpSocket(wanted: {
+  readonly address: string
+  readonly port: number
+}): Promise<DatagramSocket> {
+  const isIpv6 = wanted.address.includes(':')
+  const promised = DgramAsPromised.createSocket({
+    type: isIpv6 ? 'udp6' : 'udp4',
+    ipv6Only: isIpv6, // one socket per family, so that IPv4 peers never appear as ::ffff:…
+    lookup: literalLookup,
+    recvBufferSize: RECEIVE_BUFFER_BYTES,
+  })
+  try {
+    await promised.bind({ address: wanted.address, port: wanted.port })
+  } catch (error) {
+    await promised.close()
+    throw bindError(wanted, error)
+  }
+  return new UdpSocket(promised)
+}
+
+class UdpSocket implements DatagramSocket {
+  readonly local: Endpoint
+  readonly #promised: SocketAsPromised
+  #handler: DatagramHandler = () => undefined
+  #isClosed = false
+
+  constructor(promised: SocketAsPromised) {
+    this.#promised = promised
+    const { address, port } = promised.socket.address()
+    this.local = literal(address, port)
+    promised.socket.on('message', (bytes, from) => {
+      const sender = endpoint(from.address, from.port)
+      if (sender.ok) this.#handler(sender.value, bytes)
+    })
+    // ICMP errors and the like: the datagram is lost, and loss is what every protocol above copes with.
+    promised.socket.on('error', () => undefined)
+  }
+
+  send(to: Endpoint, bytes: Uint8Array, ttl?: number): void {
+    if (this.#isClosed || to.port === 0) return
+    try {
+      if (ttl === undefined) this.#promised.socket.send(bytes, to.port, to.address, ignoreOutcome)
+      else this.#sendWithTtl(to, bytes, ttl)
+    } catch {
+      // As above: ENETUNREACH and EMSGSIZE may also be thrown at once. A datagram that cannot be sent is lost.
+    }
+  }
+
+  onDatagram(handler: DatagramHandler): void {
+    this.#handler = handler
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#promised.close()
+  }
+
+  /**
+   * `setTTL(4); send(); setTTL(64)` leaves with 64 where dgram resolves the address later; `literalLookup` answers
+   * at once, so the datagram is in the kernel when `send` returns. test/lab/ttl.lab.ts counts the hops that
+   * such a datagram survives.
+   */
+  #sendWithTtl(to: Endpoint, bytes: Uint8Array, ttl: number): void {
+    const { socket } = this.#promised
+    socket.setTTL(ttl)
+    try {
+      socket.send(bytes, to.port, to.address, ignoreOutcome)
+    } finally {
+      socket.setTTL(DEFAULT_TTL)
+    }
+  }
+}
+
+function ignoreOutcome(): void {
+  // With a callback, dgram reports a failed send here instead of as an `error` event.
+}
+
+function literal(address: string, port: number): Endpoint {
+  const result = endpoint(address, port)
+  if (!result.ok) throw new Error(`The system names its own socket "${address}": ${result.why}`)
+  return result.value
+}
+
+function bindError(wanted: { address: string; port: number }, error: unknown): HollerError {
+  const code = (error as NodeJS.ErrnoException).code
+  const where = formatEndpoint({ family: wanted.address.includes(':') ? 6 : 4, ...wanted })
+  if (code === 'EADDRINUSE') {
+    return new HollerError('PORT_TAKEN', `Cannot bind UDP ${where}: already in use`, {
+      cause: error,
+    })
+  }
+  return new HollerError(
+    'CONFIG_INVALID',
+    `Cannot bind UDP ${where}: ${code ?? 'unknown reason'}`,
+    {
+      cause: error,
+    },
+  )
+}

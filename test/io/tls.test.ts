@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { connect as connectPlain, type AddressInfo } from 'node:net'
+import { connect as connectTlsRaw } from 'node:tls'
+import { generate } from 'selfsigned'
+import { sha256 } from '../../src/crypto/hash.ts'
+import { toHex } from '../../src/core/bytes.ts'
+import type { SecureStream } from '../../src/io/byte-stream.ts'
+import { connectTls, listenTls, type TlsListener } from '../../src/io/tls.ts'
+import { createPublicKey } from 'node:crypto'
+
+const ALPN = 'holler-test/1'
+const timeoutMs = 5_000
+
+describe('connectTls() and listenTls()', () => {
+  let certificate: { cert: string; private: string }
+  let pin: Uint8Array
+  let listener: TlsListener
+  let accepted: Promise<SecureStream>
+
+  before(async () => {
+    certificate = await generate([{ name: 'commonName', value: 'holler' }], { keyType: 'ec' })
+    const key = createPublicKey(certificate.cert)
+    pin = sha256(key.export({ type: 'spki', format: 'der' }))
+  })
+
+  beforeEach(async () => {
+    let accept: (stream: SecureStream) => void
+    accepted = new Promise((resolve) => (accept = resolve))
+    listener = await listenTls({
+      address: '127.0.0.1',
+      port: 0,
+      certificatePem: certificate.cert,
+      keyPem: certificate.private,
+      alpn: [ALPN],
+      onStream: (stream) => accept(stream),
+    })
+  })
+
+  afterEach(async () => {
+    await listener.close()
+  })
+
+  const target = (): { host: string; port: number; alpn: string; timeoutMs: number } => ({
+    host: '127.0.0.1',
+    port: listener.local.port,
+    alpn: ALPN,
+    timeoutMs,
+  })
+
+  it('gives both ends the same exporter, and carries bytes until one closes', async () => {
+    const client = await connectTls({ ...target(), pin })
+    const server = await accepted
+    const heard: string[] = []
+
+    server.onBytes((bytes) => heard.push(Buffer.from(bytes).toString()))
+    const why = new Promise<string>((resolve) => server.onClose(resolve))
+    client.write(Buffer.from('hello'))
+    client.close()
+
+    assert.equal(await why, 'closed by the other end')
+    assert.equal(heard.join(''), 'hello')
+    assert.equal(client.channel.exporter.length, 32)
+    assert.equal(toHex(client.channel.exporter), toHex(server.channel.exporter))
+    assert.deepEqual(server.channel.remote, client.channel.local)
+  })
+
+  it('refuses a server whose key is not the pinned one', async () => {
+    await assert.rejects(connectTls({ ...target(), pin: sha256(pin) }), {
+      code: 'CERTIFICATE_REJECTED',
+    })
+  })
+
+  it('refuses a self-signed certificate that no pin vouches for', async () => {
+    await assert.rejects(connectTls(target()), {
+      code: 'CERTIFICATE_REJECTED',
+      message: /not trusted/,
+    })
+  })
+
+  it('speaks nothing older than TLS 1.3', async () => {
+    const socket = connectTlsRaw({
+      host: '127.0.0.1',
+      port: listener.local.port,
+      maxVersion: 'TLSv1.2',
+      rejectUnauthorized: false,
+    })
+
+    const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException]
+
+    assert.match(String(error.code), /PROTOCOL_VERSION|ECONNRESET/)
+  })
+
+  it('closes a client that offers no protocol of ours', async () => {
+    const socket = connectTlsRaw({
+      host: '127.0.0.1',
+      port: listener.local.port,
+      rejectUnauthorized: false,
+    })
+    socket.on('error', () => undefined)
+
+    await once(socket, 'close')
+  })
+
+  it('says that nothing listens there', async () => {
+    await listener.close()
+
+    await assert.rejects(connectTls({ ...target(), pin }), {
+      code: 'SERVER_UNREACHABLE',
+      message: /ECONNREFUSED/,
+    })
+    listener = await listenTls({
+      address: '127.0.0.1',
+      port: 0,
+      certificatePem: certificate.cert,
+      keyPem: certificate.private,
+      alpn: [ALPN],
+      onStream: () => undefined,
+    })
+  })
+
+  it('gives up on a server that accepts and says nothing', async () => {
+    const mute = createServer().listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    const { port } = mute.address() as AddressInfo
+    const held: { destroy(): unknown }[] = []
+    mute.on('connection', (socket) => held.push(socket))
+
+    await assert.rejects(connectTls({ ...target(), port, timeoutMs: 50 }), {
+      code: 'SERVER_UNREACHABLE',
+      message: /no answer in time/,
+    })
+    for (const socket of held) socket.destroy()
+    mute.close()
+  })
+
+  it('survives garbage instead of a handshake', async () => {
+    const socket = connectPlain({ host: '127.0.0.1', port: listener.local.port })
+    socket.on('error', () => undefined)
+    socket.write('GET / HTTP/1.0\r\n\r\n')
+    socket.resume()
+    await once(socket, 'close')
+
+    const client = await connectTls({ ...target(), pin })
+    client.destroy()
+  })
+
+  it('says which port is taken', async () => {
+    await assert.rejects(
+      listenTls({
+        address: '127.0.0.1',
+        port: listener.local.port,
+        certificatePem: certificate.cert,
+        keyPem: certificate.private,
+        alpn: [ALPN],
+        onStream: () => undefined,
+      }),
+      { code: 'PORT_TAKEN', message: /already in use/ },
+    )
+  })
+})

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import type { Endpoint } from '../../src/core/endpoint.ts'
+import { openUdpSocket } from '../../src/io/udp-socket.ts'
+
+const anyPort = { address: '127.0.0.1', port: 0 }
+
+describe('openUdpSocket()', () => {
+  it('delivers every datagram of a burst with its sender', async () => {
+    const receiver = await openUdpSocket(anyPort)
+    const sender = await openUdpSocket(anyPort)
+    const received: string[] = []
+
+    await new Promise<void>((resolve) => {
+      receiver.onDatagram((from, bytes) => {
+        assert.deepEqual(from, sender.local)
+        received.push(Buffer.from(bytes).toString())
+        if (received.length === 100) resolve()
+      })
+      for (let n = 0; n < 100; n++) sender.send(receiver.local, Buffer.from(`n${n}`))
+    })
+
+    assert.equal(received[99], 'n99')
+    await Promise.all([receiver.close(), sender.close()])
+  })
+
+  it('says which port is taken', async () => {
+    const first = await openUdpSocket(anyPort)
+
+    await assert.rejects(openUdpSocket({ address: '127.0.0.1', port: first.local.port }), {
+      code: 'PORT_TAKEN',
+      message: `Cannot bind UDP 127.0.0.1:${first.local.port}: already in use`,
+    })
+
+    await first.close()
+  })
+
+  it('says which address is not this machine’s', async () => {
+    await assert.rejects(openUdpSocket({ address: '203.0.113.1', port: 0 }), {
+      code: 'CONFIG_INVALID',
+      message: 'Cannot bind UDP 203.0.113.1:0: EADDRNOTAVAIL',
+    })
+  })
+
+  it('goes on after a datagram that cannot be sent, and after closing', async () => {
+    const socket = await openUdpSocket(anyPort)
+    const nobody: Endpoint = { family: 4, address: '127.0.0.1', port: 9 }
+
+    socket.send(nobody, new Uint8Array(70_000)) // EMSGSIZE
+    socket.send(nobody, new Uint8Array(10)) // ECONNREFUSED comes back as ICMP
+    socket.send({ family: 4, address: '127.0.0.1', port: 0 }, new Uint8Array(1))
+    const echo = new Promise<void>((resolve) => socket.onDatagram(() => resolve()))
+    socket.send(socket.local, new Uint8Array(1))
+    await echo
+    await socket.close()
+    socket.send(nobody, new Uint8Array(1))
+    await socket.close()
+  })
+})
