@@ -1,0 +1,258 @@
+/**
+ * The control socket's methods and events: the one source of their validators and their types.
+ * Newline-delimited JSON-RPC 2.0; `docs/protocol/control.md` is the page for people.
+ *
+ * Names of fields on the wire are the contract with scripts: only ever added to.
+ */
+import { z } from 'zod'
+
+export const CONTROL_PROTOCOL_VERSION = 1
+
+export { MAX_LINE_BYTES } from './json-lines.ts'
+
+/** A number (`10001`, as number or digits) or a handle. */
+const buddyName = z.union([z.string().min(1).max(64), z.number().int().positive()])
+const nothing = z.strictObject({})
+const done = z.object({})
+
+const pathKind = z.enum(['lan', 'direct', 'relay', 'none'])
+const pathPolicy = z.enum(['auto', 'lan', 'relay'])
+const presenceState = z.enum(['online', 'away', 'busy', 'invisible', 'offline'])
+const messageState = z.enum([
+  'queued',
+  'sent-direct',
+  'at-server',
+  'delivered',
+  'read',
+  'failed',
+  'expired',
+  'cancelled',
+])
+
+const person = z.object({ number: z.number().int(), handle: z.string() })
+
+const buddy = z.object({
+  number: z.number().int(),
+  handle: z.string(),
+  state: z.enum(['accepted', 'pending-out', 'pending-in']),
+  presence: presenceState,
+  presenceText: z.string(),
+  note: z.string(),
+  path: pathKind,
+  pathPolicy,
+})
+
+const message = z.object({
+  id: z.string(),
+  direction: z.enum(['in', 'out']),
+  buddy: person,
+  text: z.string(),
+  state: messageState,
+  at: z.string(),
+  replyTo: z.string().optional(),
+})
+
+const path = z.object({
+  buddy: person,
+  kind: pathKind,
+  local: z.string().nullable(),
+  remote: z.string().nullable(),
+  relay: z.enum(['udp', 'tls']).nullable(),
+  rttMs: z.number(),
+  lossRatio: z.number(),
+  since: z.string().nullable(),
+  reason: z.string(),
+  remedy: z.string(),
+  strategies: z.array(z.string()),
+  candidates: z.array(
+    z.object({ side: z.enum(['local', 'remote']), kind: z.string(), endpoint: z.string() }),
+  ),
+})
+
+const status = z.object({
+  version: z.string(),
+  startedAt: z.string(),
+  session: z.enum(['logged-out', 'connecting', 'online', 'waiting', 'replaced', 'refused']),
+  sessionReason: z.string(),
+  server: z.string().nullable(),
+  account: person.nullable(),
+  udp: z.string().nullable(),
+  publicAddresses: z.array(z.string()),
+  buddies: z.object({
+    total: z.number().int(),
+    online: z.number().int(),
+    direct: z.number().int(),
+    relay: z.number().int(),
+  }),
+  outbox: z.number().int(),
+  lastSeq: z.number().int(),
+})
+
+const event = z.object({
+  seq: z.number().int(),
+  type: z.string(),
+  at: z.string(),
+  data: z.record(z.string(), z.unknown()),
+})
+
+/** Where a subscription starts: after the last acknowledged event, after a sequence number, or with the next event. */
+const since = z.union([z.literal('ack'), z.literal('now'), z.number().int().nonnegative()])
+
+const credentials = { server: z.string().min(1).max(512), password: z.string().min(1).max(1024) }
+
+export const methods = {
+  hello: {
+    params: z.object({
+      client: z.string().max(256).optional(),
+      protocols: z.array(z.number()).optional(),
+    }),
+    result: z.object({
+      protocol: z.number(),
+      daemon: z.string(),
+      instance: z.string(),
+      account: person.nullable(),
+      features: z.array(z.string()),
+      seq: z.number().int(),
+      limits: z.object({ lineBytes: z.number(), inFlight: z.number() }),
+    }),
+  },
+  'status.get': { params: nothing, result: status },
+  'daemon.shutdown': { params: nothing, result: done },
+
+  /** Makes the account on the server and logs in with it. */
+  'account.register': {
+    params: z.strictObject({
+      ...credentials,
+      handle: z.string().min(1).max(64),
+      invite: z.string().optional(),
+    }),
+    result: person,
+  },
+  /** Resolves when the server has said welcome; the credentials are kept for reconnecting. */
+  'account.login': {
+    params: z.strictObject({ ...credentials, user: z.string().min(1).max(64) }),
+    result: person,
+  },
+  'account.logout': { params: nothing, result: done },
+  'presence.set': {
+    params: z.strictObject({
+      state: z.enum(['online', 'away', 'busy', 'invisible']),
+      text: z.string().max(280).optional(),
+    }),
+    result: done,
+  },
+
+  'buddy.list': { params: nothing, result: z.array(buddy) },
+  'buddy.add': {
+    params: z.strictObject({ buddy: buddyName, note: z.string().max(280).optional() }),
+    result: done,
+  },
+  'buddy.accept': { params: z.strictObject({ buddy: buddyName }), result: done },
+  'buddy.reject': { params: z.strictObject({ buddy: buddyName }), result: done },
+  'buddy.remove': { params: z.strictObject({ buddy: buddyName }), result: done },
+  'buddy.setPolicy': {
+    params: z.strictObject({ buddy: buddyName, path: pathPolicy }),
+    result: done,
+  },
+
+  /** Resolves as soon as the message is on disk; `wait` holds the answer until that state (or `timeoutMs`). */
+  'message.send': {
+    params: z.strictObject({
+      to: buddyName,
+      text: z.string(),
+      client_id: z.string().min(1).max(128).optional(),
+      reply_to: z.string().optional(),
+      wait: z.enum(['queued', 'delivered', 'read']).optional(),
+      timeout_ms: z.number().int().positive().max(86_400_000).optional(),
+    }),
+    result: z.object({ id: z.string(), state: messageState }),
+  },
+  'message.get': { params: z.strictObject({ id: z.string() }), result: message },
+  /** Newest first. */
+  'message.list': {
+    params: z.strictObject({
+      buddy: buddyName,
+      limit: z.number().int().positive().max(1000).optional(),
+    }),
+    result: z.array(message),
+  },
+  'outbox.list': { params: nothing, result: z.array(message) },
+
+  'net.status': {
+    params: nothing,
+    result: z.object({
+      udp: z.string().nullable(),
+      publicAddresses: z.array(z.string()),
+      mapping: z.string(),
+      peers: z.array(path),
+      dropped: z.record(z.string(), z.number()),
+    }),
+  },
+  'net.path': { params: z.strictObject({ buddy: buddyName }), result: path },
+  /** Sends through the live session; with `until: "direct"` keeps on until a direct path carries it. */
+  'net.ping': {
+    params: z.strictObject({
+      buddy: buddyName,
+      until: z.enum(['any', 'direct']).optional(),
+      timeout_ms: z.number().int().positive().max(600_000).optional(),
+    }),
+    result: z.object({ rttMs: z.number(), path }),
+  },
+
+  /** After the answer, events come as notifications `event`, in order, without a gap. */
+  'events.subscribe': {
+    params: z.strictObject({
+      name: z.string().min(1).max(64).optional(),
+      since: since.optional(),
+      types: z.array(z.string()).max(64).optional(),
+    }),
+    result: z.object({ seq: z.number().int() }),
+  },
+  'events.unsubscribe': { params: nothing, result: done },
+  'events.fetch': {
+    params: z.strictObject({
+      after: z.number().int().nonnegative(),
+      limit: z.number().int().positive().max(1000).optional(),
+    }),
+    result: z.array(event),
+  },
+  'events.ack': {
+    params: z.strictObject({
+      name: z.string().min(1).max(64),
+      seq: z.number().int().nonnegative(),
+    }),
+    result: done,
+  },
+} as const satisfies Record<string, { params: z.ZodType; result: z.ZodType }>
+
+export type Method = keyof typeof methods
+export type Params<M extends Method> = z.infer<(typeof methods)[M]['params']>
+export type Result<M extends Method> = z.infer<(typeof methods)[M]['result']>
+
+export type ControlEvent = z.infer<typeof event>
+export type BuddyView = z.infer<typeof buddy>
+export type MessageView = z.infer<typeof message>
+export type MessageState = z.infer<typeof messageState>
+export type PathView = z.infer<typeof path>
+export type PathPolicy = z.infer<typeof pathPolicy>
+export type StatusView = z.infer<typeof status>
+export type Person = z.infer<typeof person>
+
+/** Events that are on disk before they are announced, and those of which only the latest counts. */
+export const eventTypes = {
+  durable: [
+    'message.received',
+    'message.state',
+    'buddy.request',
+    'buddy.changed',
+    'buddy.removed',
+    'identity.changed',
+    'session.state',
+    'path.changed',
+    'server.notice',
+  ],
+  ephemeral: ['presence.changed'],
+} as const
+
+export type DurableEventType = (typeof eventTypes.durable)[number]
+export type EphemeralEventType = (typeof eventTypes.ephemeral)[number]

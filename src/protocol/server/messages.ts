@@ -1,0 +1,325 @@
+/**
+ * The sentences between a daemon and its server, inside TLS 1.3, as typed values. Their XML is
+ * `encode.ts` / `decode.ts`; `docs/protocol/server.md` shows an example of each.
+ *
+ * Two closed unions: what a client may say and what only a server may say. The server writes every `from`.
+ */
+import type { Endpoint } from '../../core/endpoint.ts'
+
+/** The protocol version that `hello` names. */
+export const SERVER_PROTOCOL_VERSION = 1
+
+/** Chosen by the client, answered by `ok` or `error` with the same number; rises within a session. */
+export type RequestId = number
+
+/** Numbers are handed out by the server from 10001 on and never reused. */
+export type AccountNumber = number
+
+/** What a user types: an account number (`10001`) or a handle (`alice`). */
+export type AccountName = string
+
+export type PresenceState = 'online' | 'away' | 'busy' | 'invisible' | 'offline'
+
+/** How argon2id turns a password into SCRAM's salted password (RFC 9106 names: m in KiB, t, p). */
+export interface PasswordHashing {
+  readonly memoryKiB: number
+  readonly passes: number
+  readonly lanes: number
+}
+
+/** RFC 5802 §3's verifier: nothing in it can log in, and nothing equal to the password is ever sent. */
+export interface PasswordVerifier {
+  readonly salt: Uint8Array // 16 bytes
+  readonly hashing: PasswordHashing
+  readonly storedKey: Uint8Array // 32 bytes
+  readonly serverKey: Uint8Array // 32 bytes
+}
+
+/** The keys of one device. `staticSignature` is Ed25519 by `identity` over the static key. */
+export interface DeviceKeys {
+  readonly identity: Uint8Array // Ed25519 public key, 32 bytes
+  readonly static: Uint8Array // X25519 public key, 32 bytes
+  readonly staticSignature: Uint8Array // 64 bytes
+}
+
+export type CandidateKind = 'host' | 'server-reflexive' | 'mapped'
+
+/** An address where the sender may be reached (RFC 8445 §5.1.1). */
+export interface Candidate {
+  readonly kind: CandidateKind
+  readonly endpoint: Endpoint
+}
+
+/** At most this many candidates a side; a longer list is refused. */
+export const MAX_CANDIDATES = 10
+
+/** The longest handle, and the longest name a user may type. */
+export const MAX_NAME_CHARS = 64
+
+/** The longest note, presence text or error text, in UTF-16 units. What XML cannot carry in them is sent as U+FFFD. */
+export const MAX_TEXT_CHARS = 280
+
+/** Buddies in one `roster`: 64 with their keys and the longest handles stay below 48 KiB of the 64. */
+export const MAX_ROSTER_PAGE = 64
+
+/** Entries in one `presence`: 32 stay below 58 KiB however their texts must be escaped. */
+export const MAX_PRESENCE_PAGE = 32
+
+/** Where a relay listens, and the server's signed permission to use it (`protocol/relay/ticket.ts`). */
+export interface RelayGrant {
+  readonly endpoint: Endpoint
+  readonly ticket: Uint8Array
+}
+
+/** `pending-out`: we asked; `pending-in`: they asked; `accepted`: both agreed. */
+export type BuddyState = 'accepted' | 'pending-out' | 'pending-in'
+
+export interface RosterEntry {
+  readonly number: AccountNumber
+  readonly handle: string
+  readonly state: BuddyState
+  /** Known once the buddy has logged in from a device, and only for accepted buddies. */
+  readonly device?: DeviceKeys
+}
+
+export interface PresenceEntry {
+  readonly number: AccountNumber
+  readonly state: PresenceState
+  readonly text: string
+}
+
+// ---- What a client may say -------------------------------------------------------------------------------------
+
+export interface Hello {
+  readonly kind: 'hello'
+  readonly version: number
+  /** Software and version, for the session record: `hollerd/0.1.0`. */
+  readonly client: string
+  /** SCRAM's client-first-message (RFC 5802 §7), with channel binding `tls-exporter` (RFC 9266). */
+  readonly scram: string
+  readonly device: DeviceKeys
+}
+
+export interface Response {
+  readonly kind: 'response'
+  /** SCRAM's client-final-message. */
+  readonly scram: string
+  /** Ed25519 by the device's identity key over `holler device login` and the TLS exporter. */
+  readonly deviceSignature: Uint8Array
+}
+
+/** Before login: makes an account. Answered by `registered` or `error`. */
+export interface Register {
+  readonly kind: 'register'
+  readonly handle: string
+  readonly verifier: PasswordVerifier
+  readonly invite?: string
+}
+
+/** What the session record keeps; addresses are shown only to accepted buddies. */
+export interface Report {
+  readonly kind: 'report'
+  readonly id: RequestId
+  readonly localAddresses: readonly string[]
+  readonly udpPort: number
+  readonly tcpPort: number
+  readonly mapping?: string
+  readonly filtering?: string
+}
+
+export interface Ping {
+  readonly kind: 'ping'
+  readonly id: RequestId
+}
+
+export interface BuddyRequest {
+  readonly kind: 'buddy-request'
+  readonly id: RequestId
+  readonly to: AccountName
+  readonly note: string
+}
+
+export interface BuddyAnswer {
+  readonly kind: 'buddy-accept' | 'buddy-reject' | 'buddy-remove'
+  readonly id: RequestId
+  readonly number: AccountNumber
+}
+
+export interface SetPresence {
+  readonly kind: 'set-presence'
+  readonly id: RequestId
+  readonly state: Exclude<PresenceState, 'offline'>
+  readonly text: string
+}
+
+/**
+ * Asks the server to introduce us to a buddy, or answers such an introduction (same `session`).
+ * The pair's probe key is X25519 of both sides' `probeKey`; it lives as long as the session.
+ */
+export interface Introduce {
+  readonly kind: 'introduce'
+  readonly id: RequestId
+  readonly to: AccountNumber
+  /** 16 random bytes chosen by whoever asks first; an answer repeats them. */
+  readonly session: Uint8Array
+  readonly isAnswer: boolean
+  readonly probeKey: Uint8Array // X25519 public key, 32 bytes, fresh for each session
+  readonly candidates: readonly Candidate[]
+}
+
+export interface Logout {
+  readonly kind: 'logout'
+  readonly id: RequestId
+}
+
+export type ClientMessage =
+  | Hello
+  | Response
+  | Register
+  | Report
+  | Ping
+  | Pong
+  | BuddyRequest
+  | BuddyAnswer
+  | SetPresence
+  | Introduce
+  | Logout
+
+// ---- What only a server may say --------------------------------------------------------------------------------
+
+export interface Challenge {
+  readonly kind: 'challenge'
+  /** SCRAM's server-first-message; its attributes after `i=` carry the argon2id parameters. */
+  readonly scram: string
+}
+
+export interface Welcome {
+  readonly kind: 'welcome'
+  /** SCRAM's server-final-message: proves that the server knows the verifier. */
+  readonly scram: string
+  readonly number: AccountNumber
+  readonly handle: string
+  /** The server's wall clock, ms since 1970 UTC. */
+  readonly timeMs: number
+  readonly heartbeatMs: number
+  /** The server's STUN service: up to four endpoints, the primary first; RFC 5780 pairs share address or port. */
+  readonly stun: readonly Endpoint[]
+  /** The address and port that the server sees this TCP session come from. */
+  readonly seenFrom: Endpoint
+}
+
+export interface Registered {
+  readonly kind: 'registered'
+  readonly number: AccountNumber
+  readonly handle: string
+}
+
+/**
+ * One page of the buddy list (≤ MAX_ROSTER_PAGE, `pages.ts`); pages count from 0, `isLast` closes the list.
+ * Sent at login and after changes of several buddies.
+ */
+export interface Roster {
+  readonly kind: 'roster'
+  readonly page: number
+  readonly isLast: boolean
+  readonly buddies: readonly RosterEntry[]
+}
+
+/** One buddy was added or changed. */
+export interface BuddyChanged {
+  readonly kind: 'buddy-changed'
+  readonly buddy: RosterEntry
+  /** What a requester wrote, when the state became `pending-in`. */
+  readonly note: string
+}
+
+export interface BuddyRemoved {
+  readonly kind: 'buddy-removed'
+  readonly number: AccountNumber
+}
+
+/**
+ * The snapshot after login (all online buddies) and every change after it, ≤ MAX_PRESENCE_PAGE entries (`pages.ts`).
+ * A snapshot makes everybody it does not name offline; what did not fit into it follows as changes.
+ */
+export interface Presence {
+  readonly kind: 'presence'
+  readonly isSnapshot: boolean
+  readonly entries: readonly PresenceEntry[]
+}
+
+/** Answers both sides' `introduce`: everything that is needed to punch and to fall back. */
+export interface Introduced {
+  readonly kind: 'introduced'
+  readonly from: AccountNumber
+  readonly session: Uint8Array
+  readonly isAnswer: boolean
+  readonly probeKey: Uint8Array
+  readonly candidates: readonly Candidate[]
+  readonly device: DeviceKeys
+  /** The agreed T0: start punching this many ms after the message was sent. 0 in a first introduction. */
+  readonly startInMs: number
+  readonly relay?: RelayGrant
+}
+
+export interface Pong {
+  readonly kind: 'pong'
+  readonly id: RequestId
+  readonly timeMs: number
+}
+
+export interface Ok {
+  readonly kind: 'ok'
+  readonly id: RequestId
+}
+
+export const serverErrorCodes = [
+  'auth-failed',
+  'handle-invalid',
+  'handle-taken',
+  'registration-closed',
+  'not-found',
+  'already-buddies',
+  'not-buddies',
+  'offline',
+  'rate-limited',
+  'too-many',
+  'unsupported',
+  'malformed',
+  'temporary',
+] as const
+
+export type ServerErrorCode = (typeof serverErrorCodes)[number]
+
+export interface ServerError {
+  readonly kind: 'error'
+  /** Absent where no request was meant (before login, malformed frame). */
+  readonly id?: RequestId
+  readonly code: ServerErrorCode
+  readonly text: string
+  readonly retryAfterMs?: number
+}
+
+/** The session's last word before the server closes it. */
+export interface Goodbye {
+  readonly kind: 'goodbye'
+  readonly reason:
+    'replaced' | 'restarting' | 'logged-out' | 'deleted' | 'protocol-error' | 'timeout'
+  readonly retryAfterMs: number
+}
+
+/** The server pings too: both sides answer `ping` by `pong`. */
+export type ServerMessage =
+  | Challenge
+  | Welcome
+  | Registered
+  | Roster
+  | BuddyChanged
+  | BuddyRemoved
+  | Presence
+  | Introduced
+  | Ping
+  | Pong
+  | Ok
+  | ServerError
+  | Goodbye

@@ -1,0 +1,40 @@
+/** Cuts lists that a server sends into messages that fit into a frame, whatever their texts hold. */
+import {
+  MAX_PRESENCE_PAGE,
+  MAX_ROSTER_PAGE,
+  type Presence,
+  type PresenceEntry,
+  type Roster,
+  type RosterEntry,
+} from './messages.ts'
+
+/** The whole buddy list; an empty one is one empty page. */
+export function rosterPages(buddies: readonly RosterEntry[]): readonly Roster[] {
+  const pages = cut(buddies, MAX_ROSTER_PAGE)
+  return pages.map((page, index) => ({
+    kind: 'roster',
+    page: index,
+    isLast: index === pages.length - 1,
+    buddies: page,
+  }))
+}
+
+/** A snapshot, or changes: of a snapshot only the first message is marked as one, the others add to it. */
+export function presencePages(
+  entries: readonly PresenceEntry[],
+  isSnapshot: boolean,
+): readonly Presence[] {
+  return cut(entries, MAX_PRESENCE_PAGE).map((page, index) => ({
+    kind: 'presence',
+    isSnapshot: isSnapshot && index === 0,
+    entries: page,
+  }))
+}
+
+function cut<T>(items: readonly T[], most: number): readonly (readonly T[])[] {
+  const pages: (readonly T[])[] = []
+  for (let from = 0; from === 0 || from < items.length; from += most) {
+    pages.push(items.slice(from, from + most))
+  }
+  return pages
+}

@@ -1,0 +1,201 @@
+/**
+ * Each message's parts: which attribute or child element holds which field, and within which bounds.
+ * `encode.ts` and `decode.ts` are driven by these tables alone.
+ */
+import { attribute, child, endpointPart, list, optional, type Part, record } from './parts.ts'
+import {
+  type BuddyAnswer,
+  type Candidate,
+  type ClientMessage,
+  type DeviceKeys,
+  MAX_CANDIDATES,
+  MAX_NAME_CHARS,
+  MAX_PRESENCE_PAGE,
+  MAX_ROSTER_PAGE,
+  MAX_TEXT_CHARS,
+  type PasswordHashing,
+  type PasswordVerifier,
+  type Ping,
+  type Pong,
+  type PresenceEntry,
+  type RelayGrant,
+  type RosterEntry,
+  serverErrorCodes,
+  type ServerMessage,
+} from './messages.ts'
+import { binary, clippedText, flag, freeText, integer, ipAddress, oneOf, token } from './scalars.ts'
+
+type Kind = ClientMessage['kind'] | ServerMessage['kind']
+type MessageOf<M, K> = M extends { readonly kind: infer Kinds }
+  ? K extends Kinds
+    ? M
+    : never
+  : never
+type Table<M extends { readonly kind: Kind }> = {
+  readonly [K in M['kind']]: Part<Omit<MessageOf<M, K>, 'kind'>>
+}
+
+// The largest moment that a JavaScript date can be.
+const MAX_TIME_MS = 8.64e15
+// crypto/scram.ts refuses longer messages too.
+const MAX_SCRAM_CHARS = 1024
+
+const id = attribute('id', integer(1, 2 ** 32 - 1))
+const number = attribute('number', integer(1, Number.MAX_SAFE_INTEGER))
+const handle = attribute('handle', token(MAX_NAME_CHARS))
+const scram = attribute('scram', token(MAX_SCRAM_CHARS))
+const note = attribute('note', freeText(MAX_TEXT_CHARS))
+const text = attribute('text', freeText(MAX_TEXT_CHARS))
+const session = attribute('session', binary(16))
+const isAnswer = attribute('answer', flag)
+const probeKey = attribute('probe-key', binary(32))
+const timeMs = attribute('time-ms', integer(0, MAX_TIME_MS))
+const retryAfterMs = attribute('retry-after-ms', integer(0, 24 * 60 * 60 * 1000))
+
+// Wide enough for every sensible choice; whether one is acceptable is decided by crypto/password-hashing.ts.
+const hashing = record<PasswordHashing>({
+  memoryKiB: attribute('memory-kib', integer(1, 2 ** 22)),
+  passes: attribute('passes', integer(1, 1024)),
+  lanes: attribute('lanes', integer(1, 255)),
+})
+
+const verifier = record<PasswordVerifier>({
+  salt: attribute('salt', binary(16)),
+  hashing,
+  storedKey: attribute('stored-key', binary(32)),
+  serverKey: attribute('server-key', binary(32)),
+})
+
+const device = child(
+  'device',
+  record<DeviceKeys>({
+    identity: attribute('identity', binary(32)),
+    static: attribute('static', binary(32)),
+    staticSignature: attribute('static-signature', binary(64)),
+  }),
+)
+
+const candidates = list(
+  'candidate',
+  MAX_CANDIDATES,
+  record<Candidate>({
+    kind: attribute('kind', oneOf('host', 'server-reflexive', 'mapped')),
+    endpoint: endpointPart,
+  }),
+)
+
+const relay = child(
+  'relay',
+  record<RelayGrant>({ endpoint: endpointPart, ticket: attribute('ticket', binary(1, 256)) }),
+)
+
+const buddy = record<RosterEntry>({
+  number,
+  handle,
+  state: attribute('state', oneOf('accepted', 'pending-out', 'pending-in')),
+  device: optional(device),
+})
+
+const presenceEntry = record<PresenceEntry>({
+  number,
+  state: attribute('state', oneOf('online', 'away', 'busy', 'invisible', 'offline')),
+  text,
+})
+
+const ping = record<Omit<Ping, 'kind'>>({ id })
+const pong = record<Omit<Pong, 'kind'>>({ id, timeMs })
+const buddyAnswer = record<Omit<BuddyAnswer, 'kind'>>({ id, number })
+
+export const clientMessages: Table<ClientMessage> = {
+  hello: record({
+    version: attribute('version', integer(1, 65535)),
+    client: attribute('client', token(128)),
+    scram,
+    device,
+  }),
+  response: record({ scram, deviceSignature: attribute('device-signature', binary(64)) }),
+  register: record({
+    handle,
+    verifier: child('verifier', verifier),
+    invite: optional(attribute('invite', token(128))),
+  }),
+  report: record({
+    id,
+    localAddresses: list('local-address', 16, attribute('ip', ipAddress)),
+    udpPort: attribute('udp-port', integer(0, 65535)),
+    tcpPort: attribute('tcp-port', integer(0, 65535)),
+    mapping: optional(attribute('mapping', token(64))),
+    filtering: optional(attribute('filtering', token(64))),
+  }),
+  ping,
+  pong,
+  'buddy-request': record({ id, to: attribute('to', token(MAX_NAME_CHARS)), note }),
+  'buddy-accept': buddyAnswer,
+  'buddy-reject': buddyAnswer,
+  'buddy-remove': buddyAnswer,
+  'set-presence': record({
+    id,
+    state: attribute('state', oneOf('online', 'away', 'busy', 'invisible')),
+    text,
+  }),
+  introduce: record({
+    id,
+    to: attribute('to', integer(1, Number.MAX_SAFE_INTEGER)),
+    session,
+    isAnswer,
+    probeKey,
+    candidates,
+  }),
+  logout: record({ id }),
+}
+
+export const serverMessages: Table<ServerMessage> = {
+  challenge: record({ scram }),
+  welcome: record({
+    scram,
+    number,
+    handle,
+    timeMs,
+    heartbeatMs: attribute('heartbeat-ms', integer(1000, 10 * 60 * 1000)),
+    stun: list('stun', 4, endpointPart),
+    seenFrom: child('seen-from', endpointPart),
+  }),
+  registered: record({ number, handle }),
+  roster: record({
+    page: attribute('page', integer(0, 65535)),
+    isLast: attribute('last', flag),
+    buddies: list('buddy', MAX_ROSTER_PAGE, buddy),
+  }),
+  'buddy-changed': record({ buddy: child('buddy', buddy), note }),
+  'buddy-removed': record({ number }),
+  presence: record({
+    isSnapshot: attribute('snapshot', flag),
+    entries: list('buddy', MAX_PRESENCE_PAGE, presenceEntry),
+  }),
+  introduced: record({
+    from: attribute('from', integer(1, Number.MAX_SAFE_INTEGER)),
+    session,
+    isAnswer,
+    probeKey,
+    candidates,
+    device,
+    startInMs: attribute('start-in-ms', integer(0, 60_000)),
+    relay: optional(relay),
+  }),
+  ping,
+  pong,
+  ok: record({ id }),
+  error: record({
+    id: optional(id),
+    code: attribute('code', oneOf(...serverErrorCodes)),
+    text: attribute('text', clippedText(MAX_TEXT_CHARS)), // an error must never fail to be told
+    retryAfterMs: optional(retryAfterMs),
+  }),
+  goodbye: record({
+    reason: attribute(
+      'reason',
+      oneOf('replaced', 'restarting', 'logged-out', 'deleted', 'protocol-error', 'timeout'),
+    ),
+    retryAfterMs,
+  }),
+}

@@ -1,0 +1,174 @@
+/**
+ * XML documents of the server session as trees of elements and attributes; text between elements means nothing here.
+ *
+ * Reading goes through four gates, each of which only sees what passed the one before: the size in bytes, strict
+ * UTF-8, our profile (`xml-profile.ts`), a validator of its own (the parser alone takes a truncated document for a
+ * whole one); then the parser. This file is the one home of the XML packages.
+ */
+import { EntityDecoder } from '@nodable/entities'
+import XMLBuilder from 'fast-xml-builder'
+import { XMLParser } from 'fast-xml-parser'
+import { SyntaxValidator } from 'fast-xml-validator'
+import { utf8 } from '../../core/bytes.ts'
+import { type Decoded, decoded, malformed } from '../../core/decoded.ts'
+import { HollerError } from '../../core/holler-error.ts'
+import { isXmlName, isXmlText, MAX_DEPTH, profileViolation } from './xml-profile.ts'
+
+export interface XmlElement {
+  readonly name: string
+  readonly attributes: ReadonlyMap<string, string>
+  readonly children: readonly XmlElement[]
+}
+
+/** One document, as it comes in one frame. */
+const MAX_DOCUMENT_BYTES = 64 * 1024
+
+/** The packages' ordered form: `{ name: children, ':@': { '@attribute': value } }`, text as `{ '#text': … }`. */
+type OrderedNode = Readonly<Record<string, unknown>>
+
+const ATTRIBUTES = ':@'
+const PREFIX = '@'
+
+// What fits: the shortest reference that stands for a character, `&lt;`, has four bytes.
+const MOST_REFERENCES = MAX_DOCUMENT_BYTES / 4
+
+const parser = new XMLParser({
+  preserveOrder: true, // else one child is an object, two are an array, and names become keys of an object
+  ignoreAttributes: false,
+  attributeNamePrefix: PREFIX,
+  parseTagValue: false, // else 007 is 7 and 1e5 is 100000
+  parseAttributeValue: false,
+  trimValues: false,
+  ignoreDeclaration: true,
+  ignorePiTags: true,
+  maxNestedTags: MAX_DEPTH,
+  jPath: false, // no path strings: nobody asks for them
+  // The built-in decoder leaves numeric references as they are; with `processEntities: false` also `&amp;`.
+  entityDecoder: new EntityDecoder({
+    onInputEntity: () => 'throw', // an entity declared by the document itself
+    limit: {
+      maxTotalExpansions: MOST_REFERENCES,
+      maxExpandedLength: MAX_DOCUMENT_BYTES,
+      applyLimitsTo: 'all',
+    },
+  }),
+})
+
+const validator = new SyntaxValidator({
+  invalidCharSequence: { comment: true, tagValue: true, attrLt: true },
+  multipleRoots: false,
+})
+
+const builder = new XMLBuilder({
+  preserveOrder: true,
+  ignoreAttributes: false,
+  attributeNamePrefix: PREFIX,
+  suppressEmptyNode: true,
+  suppressBooleanAttributes: false, // else `last="true"` becomes `last`
+  processEntities: false, // `escapeAttribute` has done it, tabs and line ends included
+})
+
+// `fatal`: bytes that are not UTF-8 are an error, never U+FFFD. `ignoreBOM`: a byte order mark stays and is refused.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Reads one document. */
+export function readXml(
+  bytes: Uint8Array,
+  limitBytes: number = MAX_DOCUMENT_BYTES,
+): Decoded<XmlElement> {
+  if (bytes.length > limitBytes) return malformed('document too long')
+  const text = textOf(bytes)
+  if (text === undefined) return malformed('not UTF-8')
+  const violation = profileViolation(text)
+  if (violation !== undefined) return malformed(violation)
+  try {
+    validator.validate(text)
+    return rootOf(parser.parse(text))
+  } catch {
+    return malformed('not well-formed XML') // or a name that the parser reserves: `constructor`
+  }
+}
+
+/**
+ * Writes one document, without declaration or white space.
+ * @throws {HollerError} INVALID_PARAMS for a text that XML cannot carry, TOO_LARGE for a document beyond 64 KiB.
+ */
+export function writeXml(root: XmlElement): Uint8Array {
+  const bytes = utf8(builder.build([toOrdered(root)]))
+  if (bytes.length > MAX_DOCUMENT_BYTES) {
+    throw new HollerError('TOO_LARGE', `A message <${root.name}> of ${bytes.length} bytes`)
+  }
+  return bytes
+}
+
+function toOrdered({ name, attributes, children }: XmlElement): OrderedNode {
+  checkName(name) // the builder writes names as they are: `a><evil/` would be an element
+  const values: Record<string, string> = {}
+  for (const [attribute, value] of attributes) {
+    checkName(attribute)
+    if (!isXmlText(value)) {
+      throw new HollerError('INVALID_PARAMS', `XML cannot carry the ${attribute} of <${name}>`)
+    }
+    values[PREFIX + attribute] = escapeAttribute(value)
+  }
+  return { [name]: children.map(toOrdered), [ATTRIBUTES]: values }
+}
+
+function checkName(name: string): void {
+  if (!isXmlName(name)) throw new RangeError(`Not an XML name: ${JSON.stringify(name)}`)
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  '\t': '&#9;', // XML 1.0 §3.3.3: raw, these three would be read as blanks
+  '\n': '&#10;',
+  '\r': '&#13;',
+}
+
+function escapeAttribute(value: string): string {
+  return value.replace(/[&<>"\t\n\r]/g, (character) => ESCAPES[character] ?? character)
+}
+
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+// The profile has seen to it that there is one root; should the parser see something else, the document is refused.
+function rootOf(parsed: unknown): Decoded<XmlElement> {
+  const [root, ...others] = elementsOf(parsed)
+  if (root === undefined || others.length > 0) return malformed('not one root element')
+  return decoded(root)
+}
+
+function elementsOf(nodes: unknown): XmlElement[] {
+  const elements: XmlElement[] = []
+  for (const node of Array.isArray(nodes) ? nodes.filter(isOrderedNode) : []) {
+    const name = Object.keys(node).find(isXmlName) // neither `:@` nor `#text` is a name
+    if (name === undefined) continue
+    elements.push({
+      name,
+      attributes: attributesOf(node[ATTRIBUTES]),
+      children: elementsOf(node[name]),
+    })
+  }
+  return elements
+}
+
+function attributesOf(values: unknown): ReadonlyMap<string, string> {
+  const attributes = new Map<string, string>() // ≤ MAX_ATTRIBUTES, by the profile
+  for (const [key, value] of Object.entries(values ?? {})) {
+    if (typeof value === 'string') attributes.set(key.slice(PREFIX.length), value)
+  }
+  return attributes
+}
+
+function isOrderedNode(node: unknown): node is OrderedNode {
+  return typeof node === 'object' && node !== null
+}

@@ -1,0 +1,234 @@
+/** fast-check arbitraries of every message, within the bounds that the protocol states. */
+import fc, { type Arbitrary } from 'fast-check'
+import { type Endpoint, endpoint } from '../../../src/core/endpoint.ts'
+import type {
+  Candidate,
+  ClientMessage,
+  DeviceKeys,
+  PasswordVerifier,
+  RelayGrant,
+  RosterEntry,
+  ServerMessage,
+} from '../../../src/protocol/server/messages.ts'
+import { serverErrorCodes } from '../../../src/protocol/server/messages.ts'
+
+export function bytes(length: number): Arbitrary<Uint8Array> {
+  return fc.uint8Array({ minLength: length, maxLength: length })
+}
+
+/** `fc.record` without the objects of no prototype, which a decoder never makes and `deepEqual` tells apart. */
+export function plainRecord<T, K extends keyof T = keyof T>(
+  arbitraries: { readonly [P in keyof T]: Arbitrary<T[P]> },
+  { requiredKeys }: { readonly requiredKeys?: K[] } = {},
+): Arbitrary<Pick<T, K> & Partial<T>> {
+  return fc.record(
+    arbitraries,
+    requiredKeys === undefined
+      ? { noNullPrototype: true }
+      : { noNullPrototype: true, requiredKeys },
+  ) as Arbitrary<Pick<T, K> & Partial<T>>
+}
+
+const requestId = fc.integer({ min: 1, max: 2 ** 32 - 1 })
+const accountNumber = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })
+const timeMs = fc.integer({ min: 0, max: 8.64e15 })
+const retryAfterMs = fc.integer({ min: 0, max: 86_400_000 })
+
+/** Names and words of protocols: well-formed Unicode without control characters, not empty. */
+export function word(maxLength: number): Arbitrary<string> {
+  return fc
+    .string({ unit: 'binary', minLength: 1, maxLength })
+    .map((text) => text.replace(/\p{Cc}|[\uFFFE\uFFFF]/gu, '.').slice(0, maxLength))
+    .map((text) => text.replace(/\p{Surrogate}/gu, '.'))
+}
+
+/** What people write, in characters that XML can carry: line ends, tabs, quotes and markup included. */
+export const note = fc
+  .oneof(
+    fc.string({ unit: 'binary', maxLength: 140 }),
+    fc.string({ unit: fc.constantFrom(...Array.from('<>&"\'\t\r\n ]x\u{1F600}')), maxLength: 100 }),
+  )
+  .map((text) => text.replace(/[^\t\r\n\P{Cc}]|[\uFFFE\uFFFF]|\p{Surrogate}/gu, '.'))
+
+export const endpoints: Arbitrary<Endpoint> = fc
+  .tuple(fc.oneof(fc.ipV4(), fc.ipV6()), fc.integer({ min: 1, max: 65535 }))
+  .map(([address, port]) => {
+    const made = endpoint(address, port)
+    if (!made.ok) throw new Error(made.why)
+    return made.value
+  })
+
+const device: Arbitrary<DeviceKeys> = plainRecord({
+  identity: bytes(32),
+  static: bytes(32),
+  staticSignature: bytes(64),
+})
+
+const verifier: Arbitrary<PasswordVerifier> = plainRecord({
+  salt: bytes(16),
+  hashing: plainRecord({
+    memoryKiB: fc.integer({ min: 1, max: 2 ** 22 }),
+    passes: fc.integer({ min: 1, max: 1024 }),
+    lanes: fc.integer({ min: 1, max: 255 }),
+  }),
+  storedKey: bytes(32),
+  serverKey: bytes(32),
+})
+
+const candidates: Arbitrary<readonly Candidate[]> = fc.array(
+  plainRecord({
+    kind: fc.constantFrom('host', 'server-reflexive', 'mapped'),
+    endpoint: endpoints,
+  }),
+  { maxLength: 10 },
+)
+
+const relay: Arbitrary<RelayGrant> = plainRecord({ endpoint: endpoints, ticket: bytes(169) })
+
+const buddy: Arbitrary<RosterEntry> = plainRecord(
+  {
+    number: accountNumber,
+    handle: word(64),
+    state: fc.constantFrom('accepted', 'pending-out', 'pending-in'),
+    device,
+  },
+  { requiredKeys: ['number', 'handle', 'state'] },
+)
+
+const presenceEntry = plainRecord({
+  number: accountNumber,
+  state: fc.constantFrom('online', 'away', 'busy', 'invisible', 'offline'),
+  text: note,
+})
+
+export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
+  plainRecord({
+    kind: fc.constant('hello'),
+    version: fc.integer({ min: 1, max: 65535 }),
+    client: word(128),
+    scram: word(1024),
+    device,
+  }),
+  plainRecord({ kind: fc.constant('response'), scram: word(1024), deviceSignature: bytes(64) }),
+  plainRecord(
+    { kind: fc.constant('register'), handle: word(64), verifier, invite: word(128) },
+    { requiredKeys: ['kind', 'handle', 'verifier'] },
+  ),
+  plainRecord(
+    {
+      kind: fc.constant('report'),
+      id: requestId,
+      localAddresses: fc.array(
+        endpoints.map(({ address }) => address),
+        { maxLength: 16 },
+      ),
+      udpPort: fc.integer({ min: 0, max: 65535 }),
+      tcpPort: fc.integer({ min: 0, max: 65535 }),
+      mapping: word(64),
+      filtering: word(64),
+    },
+    { requiredKeys: ['kind', 'id', 'localAddresses', 'udpPort', 'tcpPort'] },
+  ),
+  plainRecord({ kind: fc.constant('ping'), id: requestId }),
+  plainRecord({ kind: fc.constant('pong'), id: requestId, timeMs }),
+  plainRecord({ kind: fc.constant('buddy-request'), id: requestId, to: word(64), note }),
+  plainRecord({
+    kind: fc.constantFrom('buddy-accept', 'buddy-reject', 'buddy-remove'),
+    id: requestId,
+    number: accountNumber,
+  }),
+  plainRecord({
+    kind: fc.constant('set-presence'),
+    id: requestId,
+    state: fc.constantFrom('online', 'away', 'busy', 'invisible'),
+    text: note,
+  }),
+  plainRecord({
+    kind: fc.constant('introduce'),
+    id: requestId,
+    to: accountNumber,
+    session: bytes(16),
+    isAnswer: fc.boolean(),
+    probeKey: bytes(32),
+    candidates,
+  }),
+  plainRecord({ kind: fc.constant('logout'), id: requestId }),
+)
+
+export const serverMessages: Arbitrary<ServerMessage> = fc.oneof(
+  plainRecord({ kind: fc.constant('challenge'), scram: word(1024) }),
+  plainRecord({
+    kind: fc.constant('welcome'),
+    scram: word(1024),
+    number: accountNumber,
+    handle: word(64),
+    timeMs,
+    heartbeatMs: fc.integer({ min: 1000, max: 600_000 }),
+    stun: fc.array(endpoints, { maxLength: 4 }),
+    seenFrom: endpoints,
+  }),
+  plainRecord({ kind: fc.constant('registered'), number: accountNumber, handle: word(64) }),
+  plainRecord({
+    kind: fc.constant('roster'),
+    page: fc.integer({ min: 0, max: 65535 }),
+    isLast: fc.boolean(),
+    buddies: fc.array(buddy, { maxLength: 64 }),
+  }),
+  plainRecord({ kind: fc.constant('buddy-changed'), buddy, note }),
+  plainRecord({ kind: fc.constant('buddy-removed'), number: accountNumber }),
+  plainRecord({
+    kind: fc.constant('presence'),
+    isSnapshot: fc.boolean(),
+    entries: fc.array(presenceEntry, { maxLength: 32 }),
+  }),
+  plainRecord(
+    {
+      kind: fc.constant('introduced'),
+      from: accountNumber,
+      session: bytes(16),
+      isAnswer: fc.boolean(),
+      probeKey: bytes(32),
+      candidates,
+      device,
+      startInMs: fc.integer({ min: 0, max: 60_000 }),
+      relay,
+    },
+    {
+      requiredKeys: [
+        'kind',
+        'from',
+        'session',
+        'isAnswer',
+        'probeKey',
+        'candidates',
+        'device',
+        'startInMs',
+      ],
+    },
+  ),
+  plainRecord({ kind: fc.constant('ping'), id: requestId }),
+  plainRecord({ kind: fc.constant('pong'), id: requestId, timeMs }),
+  plainRecord({ kind: fc.constant('ok'), id: requestId }),
+  plainRecord(
+    {
+      kind: fc.constant('error'),
+      id: requestId,
+      code: fc.constantFrom(...serverErrorCodes),
+      text: note,
+      retryAfterMs,
+    },
+    { requiredKeys: ['kind', 'code', 'text'] },
+  ),
+  plainRecord({
+    kind: fc.constant('goodbye'),
+    reason: fc.constantFrom(
+      'replaced',
+      'restarting',
+      'logged-out',
+      'deleted',
+      'protocol-error',
+      'timeout',
+    ),
+    retryAfterMs,
+  }),
+)
