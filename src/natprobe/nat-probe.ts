@@ -1,0 +1,292 @@
+/**
+ * All tests of one address family, in their order: a machine without I/O.
+ *
+ *     sockets wanted ─► all opened ─► mapping ─┬─► filtering ─┐
+ *                                              ├─► hairpin    ├─► finished
+ *                                              ├─► allocation │
+ *                                              └─► latency  ──┘
+ *
+ * Each test has fresh sockets of its own (RFC 5780 §4.1), which the machine asks for by `socket-wanted` and names in
+ * `Transmit.via`: whoever runs it opens them and says `socketOpened`. What follows mapping runs side by side, in that
+ * order of right of way; the pacer keeps them all together below what a server may be asked.
+ */
+import { type Endpoint, keyOf } from '../core/endpoint.ts'
+import { earliest, type Instant } from '../core/instant.ts'
+import type { Machine, SocketId, Transmit } from '../core/machine.ts'
+import { OutboundQueue } from '../core/outbound-queue.ts'
+import type { Random } from '../core/random.ts'
+import { type AllocatorResult, allocatorScript } from './allocator-probe.ts'
+import { filteringScript } from './filtering-probe.ts'
+import type { FilteringValue, Finding, Judgement } from './finding.ts'
+import { HairpinProbe } from './hairpin-probe.ts'
+import { type Latency, latencyScript } from './latency-probe.ts'
+import { mappingScript, type MappingResult } from './mapping-probe.ts'
+import { Pacer } from './pacer.ts'
+import { ALLOCATION, FILTERING, HAIRPIN, LATENCY, MAIN, wantedSockets } from './probe-sockets.ts'
+import type { Evidence, ProbeSocket } from './question.ts'
+import { type ProbeFinished, StunProbe } from './stun-probe.ts'
+import type { Mode } from './timing.ts'
+
+export interface NatProbeOptions {
+  /** Of one family, each once, in the user's order. */
+  readonly servers: readonly Endpoint[]
+  readonly mode: Mode
+  /** This host's own addresses of that family. */
+  readonly ownAddresses: readonly string[]
+  readonly random: Random
+}
+
+export const testNames = ['mapping', 'filtering', 'hairpin', 'allocation', 'latency'] as const
+
+export type TestName = (typeof testNames)[number]
+
+export type NatProbeEvent =
+  /** Open a socket, on a port of the system's choice unless the user wants another one for `isMain`. */
+  | { readonly kind: 'socket-wanted'; readonly id: SocketId; readonly isMain: boolean }
+  | { readonly kind: 'test-started' | 'test-finished'; readonly test: TestName }
+  | { readonly kind: 'finished'; readonly result: NatProbeResult }
+
+/** What the tests of one family found. What was not tested is absent. */
+export interface NatProbeResult {
+  readonly local: Endpoint | undefined
+  readonly mapping: MappingResult
+  readonly mappingEvidence: readonly Evidence[]
+  readonly filtering?: Finding<FilteringValue>
+  readonly hairpin?: Finding<boolean | 'unknown'>
+  readonly allocation?: AllocatorResult & { readonly evidence: readonly Evidence[] }
+  readonly latency: readonly { readonly server: Endpoint; readonly latency: Latency }[]
+}
+
+interface Part extends Machine<unknown> {
+  start(now: Instant): void
+}
+
+interface Running {
+  readonly test: TestName
+  readonly part: Part
+  /** Takes the part's result when it has one. */
+  readonly takeResult: () => boolean
+}
+
+type Collected = {
+  -readonly [Key in keyof NatProbeResult]?: NatProbeResult[Key]
+}
+
+export class NatProbe implements Machine<NatProbeEvent> {
+  readonly #options: NatProbeOptions
+  readonly #pacer = new Pacer()
+  readonly #transmits = new OutboundQueue<Transmit>()
+  readonly #events = new OutboundQueue<NatProbeEvent>()
+  readonly #wanted: ReadonlySet<SocketId>
+  readonly #sockets = new Map<SocketId, ProbeSocket | 'refused'>()
+  readonly #collected: Collected = {}
+  readonly #latency: { readonly server: Endpoint; readonly latency: Latency }[] = []
+  #running: readonly Running[] = []
+  #isFinished = false
+
+  constructor(options: NatProbeOptions) {
+    this.#options = options
+    this.#wanted = new Set(wantedSockets(options.mode))
+  }
+
+  start(): void {
+    for (const id of this.#wanted) {
+      this.#events.push({ kind: 'socket-wanted', id, isMain: id === MAIN })
+    }
+  }
+
+  /** A wanted socket is open; its local address may be the unspecified one. */
+  socketOpened(now: Instant, id: SocketId, local: Endpoint): void {
+    this.#noteSocket(now, id, { id, local })
+  }
+
+  /** A wanted socket cannot be had: the tests that need it are left out. */
+  socketRefused(now: Instant, id: SocketId): void {
+    this.#noteSocket(now, id, 'refused')
+  }
+
+  handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    for (const { part } of this.#running) part.handleDatagram(now, from, bytes, via)
+    this.#proceed(now)
+  }
+
+  handleTimeout(now: Instant): void {
+    for (const { part } of this.#running) part.handleTimeout(now)
+    this.#proceed(now)
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#transmits.shift()
+  }
+
+  pollEvent(): NatProbeEvent | undefined {
+    return this.#events.shift()
+  }
+
+  pollTimeout(): Instant | undefined {
+    return earliest(...this.#running.map(({ part }) => part.pollTimeout()))
+  }
+
+  #noteSocket(now: Instant, id: SocketId, socket: ProbeSocket | 'refused'): void {
+    if (!this.#wanted.has(id) || this.#sockets.has(id)) return
+    this.#sockets.set(id, socket)
+    if (this.#sockets.size < this.#wanted.size) return
+    const main = this.#socket(MAIN)
+    if (main === undefined) this.#finish(nothingFound())
+    else this.#startMapping(now, main)
+  }
+
+  #socket(id: SocketId): ProbeSocket | undefined {
+    const socket = this.#sockets.get(id)
+    return socket === 'refused' ? undefined : socket
+  }
+
+  // ---- Parts: started together, drained here, gone when they have their result ---------------------------------------
+
+  #startMapping(now: Instant, socket: ProbeSocket): void {
+    this.#collected.local = socket.local
+    const probe = this.#stunProbe(mappingScript({ ...this.#options, socket }))
+    this.#run(now, 'mapping', probe, ({ result, evidence }) => {
+      this.#collected.mapping = result
+      this.#collected.mappingEvidence = evidence
+    })
+    this.#proceed(now)
+  }
+
+  #startOthers(now: Instant, mapping: MappingResult): void {
+    this.#startFiltering(now, mapping)
+    if (this.#options.mode === 'quick') return
+    const server = mapping.full?.main ?? mapping.answered[0]?.server
+    if (server !== undefined && mapping.isNatted === true) {
+      // To another destination such a socket would have another address: nobody could be told where it is.
+      if (mapping.mapping.value === 'endpoint-independent') this.#startHairpin(now, server)
+      this.#startAllocation(now, server)
+    }
+    const rttMs = new Map(
+      mapping.answered.map((answered) => [keyOf(answered.server), answered.rttMs]),
+    )
+    for (const candidate of this.#options.servers) {
+      if (mapping.silent.includes(candidate)) continue
+      this.#startLatency(now, candidate, rttMs.get(keyOf(candidate)) ?? UNKNOWN_RTT_MS)
+    }
+  }
+
+  #startFiltering(now: Instant, { full: server }: MappingResult): void {
+    const [first, second] = FILTERING.map((id) => this.#socket(id))
+    if (server === undefined || first === undefined || second === undefined) return
+    const { mode } = this.#options
+    const probe = this.#stunProbe(filteringScript({ sockets: [first, second], server, mode }))
+    this.#run(now, 'filtering', probe, ({ result, evidence }) => {
+      this.#collected.filtering = { ...result, evidence }
+    })
+  }
+
+  #startHairpin(now: Instant, server: Endpoint): void {
+    const [first, second] = HAIRPIN.map((id) => this.#socket(id))
+    if (first === undefined || second === undefined) return
+    const { mode, random } = this.#options
+    const options = { sockets: [first, second], server, mode } as const
+    const probe = new HairpinProbe(options, { random, pacer: this.#pacer })
+    this.#run(now, 'hairpin', probe, ({ result, evidence }) => {
+      this.#collected.hairpin = { ...result, evidence }
+    })
+  }
+
+  #startAllocation(now: Instant, server: Endpoint): void {
+    const sockets = ALLOCATION.flatMap((id) => this.#socket(id) ?? [])
+    const { mode } = this.#options
+    const probe = this.#stunProbe(allocatorScript({ sockets, server, mode }))
+    this.#run(now, 'allocation', probe, ({ result, evidence }) => {
+      this.#collected.allocation = { ...result, evidence }
+    })
+  }
+
+  #startLatency(now: Instant, server: Endpoint, rttMs: number): void {
+    const socket = this.#socket(LATENCY)
+    if (socket === undefined) return
+    const { mode } = this.#options
+    const probe = this.#stunProbe(latencyScript({ socket, server, rttMs, mode }))
+    this.#run(now, 'latency', probe, ({ result: latency }) => {
+      this.#latency.push({ server, latency })
+    })
+  }
+
+  #stunProbe<Result>(
+    script: ConstructorParameters<typeof StunProbe<Result>>[0],
+  ): StunProbe<Result> {
+    return new StunProbe(script, { random: this.#options.random, pacer: this.#pacer })
+  }
+
+  #run<Result>(
+    now: Instant,
+    test: TestName,
+    part: Machine<ProbeFinished<Result>> & Part,
+    take: (finished: ProbeFinished<Result>) => void,
+  ): void {
+    const takeResult = (): boolean => {
+      const finished = part.pollEvent()
+      if (finished !== undefined) take(finished)
+      return finished !== undefined
+    }
+    this.#running = [...this.#running, { test, part, takeResult }]
+    this.#events.push({ kind: 'test-started', test })
+    part.start(now)
+  }
+
+  #proceed(now: Instant): void {
+    if (this.#isFinished) return
+    const before = this.#collected.mapping
+    this.#drainParts()
+    const { mapping } = this.#collected
+    if (before === undefined && mapping !== undefined) {
+      this.#startOthers(now, mapping)
+      this.#drainParts()
+    }
+    if (mapping !== undefined && this.#running.length === 0)
+      this.#finish({ ...nothingFound(), ...this.#collected })
+  }
+
+  #drainParts(): void {
+    for (const running of this.#running) {
+      for (;;) {
+        const transmit = running.part.pollTransmit()
+        if (transmit === undefined) break
+        this.#transmits.push(transmit)
+      }
+      if (!running.takeResult()) continue
+      this.#running = this.#running.filter((other) => other !== running)
+      const isLast = !this.#running.some(({ test }) => test === running.test)
+      if (isLast) this.#events.push({ kind: 'test-finished', test: running.test })
+    }
+  }
+
+  #finish(result: NatProbeResult): void {
+    this.#isFinished = true
+    this.#events.push({ kind: 'finished', result: { ...result, latency: this.#latency } })
+  }
+}
+
+/** Of a server that had not answered when the mapping was certain: as patient as can be. */
+const UNKNOWN_RTT_MS = 1000
+
+function nothingFound(): NatProbeResult {
+  const mapping: Judgement<'unknown'> = {
+    value: 'unknown',
+    confidence: 0,
+    notes: ['no socket could be opened'],
+  }
+  return {
+    local: undefined,
+    mapping: {
+      mapping,
+      public: [],
+      isNatted: undefined,
+      rewritesPayload: undefined,
+      answered: [],
+      silent: [],
+      full: undefined,
+    },
+    mappingEvidence: [],
+    latency: [],
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Asks the questions of one test and hands their answers to the test's script: a machine without I/O.
+ *
+ * A script is pure. It names the first questions; told that one is concluded it may name more; and it says the result as
+ * soon as that is certain. So each test is a table of questions and a judgement over their answers, and the waiting,
+ * repeating, pacing and the keeping of evidence are written once, here.
+ */
+import type { Endpoint } from '../core/endpoint.ts'
+import { earliest, type Instant } from '../core/instant.ts'
+import type { Machine, SocketId, Transmit } from '../core/machine.ts'
+import { OutboundQueue } from '../core/outbound-queue.ts'
+import type { Random } from '../core/random.ts'
+import type { TransactionId, WritableAttribute } from '../stun/message.ts'
+import { type StunAsk, StunTransactions } from '../stun/transactions.ts'
+import type { Pacer } from './pacer.ts'
+import {
+  type Answer,
+  answerOf,
+  type Answers,
+  type Evidence,
+  evidenceOf,
+  type Question,
+} from './question.ts'
+
+export interface ProbeScript<Result> {
+  readonly first: readonly Question[]
+  /** What to ask now that this question is concluded. */
+  next(question: Question, answers: Answers): readonly Question[]
+  /** The result, once it is certain; it must be said when nothing more is asked. */
+  conclude(answers: Answers, isComplete: boolean): Result | undefined
+}
+
+export interface ProbeFinished<Result> {
+  readonly kind: 'finished'
+  readonly result: Result
+  readonly evidence: readonly Evidence[]
+}
+
+interface Asked {
+  readonly question: Question
+  readonly at: Instant
+}
+
+export class StunProbe<Result> implements Machine<ProbeFinished<Result>> {
+  readonly #script: ProbeScript<Result>
+  readonly #pacer: Pacer
+  readonly #transactions: StunTransactions
+  readonly #events = new OutboundQueue<ProbeFinished<Result>>()
+  readonly #asked = new Map<TransactionId, Asked>()
+  readonly #answers = new Map<string, Answer>()
+  readonly #evidence: Evidence[] = []
+  #waiting: Question[] = []
+  #startedAt: Instant | undefined
+  #isFinished = false
+
+  constructor(
+    script: ProbeScript<Result>,
+    parts: { readonly random: Random; readonly pacer: Pacer },
+  ) {
+    this.#script = script
+    this.#pacer = parts.pacer
+    this.#transactions = new StunTransactions({ random: parts.random })
+  }
+
+  start(now: Instant): void {
+    this.#startedAt = now
+    this.#waiting.push(...this.#script.first)
+    this.#proceed(now)
+  }
+
+  get isFinished(): boolean {
+    return this.#isFinished
+  }
+
+  handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    this.#transactions.handleDatagram(now, from, bytes, via)
+    this.#proceed(now)
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#transactions.handleTimeout(now)
+    this.#proceed(now)
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#transactions.pollTransmit()
+  }
+
+  pollEvent(): ProbeFinished<Result> | undefined {
+    return this.#events.shift()
+  }
+
+  pollTimeout(): Instant | undefined {
+    if (this.#isFinished) return undefined
+    const mayAskAt = this.#waiting.map(({ server }) => this.#pacer.freeAt(server))
+    return earliest(this.#transactions.pollTimeout(), ...mayAskAt)
+  }
+
+  #proceed(now: Instant): void {
+    if (this.#startedAt === undefined || this.#isFinished) return
+    this.#hearOutcomes(this.#startedAt)
+    this.#askWaiting(now)
+    const isComplete = this.#waiting.length === 0 && this.#asked.size === 0
+    const result = this.#script.conclude(this.#answers, isComplete)
+    if (result !== undefined) this.#finish(result)
+  }
+
+  #hearOutcomes(startedAt: Instant): void {
+    for (;;) {
+      const outcome = this.#transactions.pollEvent()
+      if (outcome === undefined) return
+      const asked = this.#asked.get(outcome.id)
+      if (asked === undefined) continue
+      this.#asked.delete(outcome.id)
+      const answer = answerOf(outcome)
+      this.#answers.set(asked.question.name, answer)
+      this.#evidence.push(evidenceOf(asked.question, answer, asked.at, startedAt))
+      this.#waiting.push(...this.#script.next(asked.question, this.#answers))
+    }
+  }
+
+  // In order, so that sockets are used in theirs; but a server that must be spared holds up no other server.
+  #askWaiting(now: Instant): void {
+    const held: Question[] = []
+    for (const question of this.#waiting) {
+      if (this.#pacer.isFree(now, question.server)) this.#ask(now, question)
+      else held.push(question)
+    }
+    this.#waiting = held
+  }
+
+  #ask(now: Instant, question: Question): void {
+    this.#pacer.noteStart(now, question.server)
+    const id = this.#transactions.request(now, askFor(question))
+    this.#asked.set(id, { question, at: now })
+  }
+
+  #finish(result: Result): void {
+    this.#isFinished = true
+    for (const id of this.#asked.keys()) this.#transactions.cancel(id)
+    this.#events.push({ kind: 'finished', result, evidence: this.#evidence })
+  }
+}
+
+function askFor({ socket, to, schedule, change }: Question): StunAsk {
+  return {
+    server: to,
+    schedule,
+    attributes: attributesFor(to.family, change),
+    ...(socket.id === undefined ? {} : { via: socket.id }),
+    // The asked address too: a server that ignores CHANGE-REQUEST must be noticed, not taken for a filter.
+    ...(change === undefined ? {} : { acceptFrom: [change.expectedFrom, to] }),
+  }
+}
+
+/** The longest answer: a header and four addresses. Our server says no more than it was asked at length. */
+const LONGEST_ANSWER_BYTES = { 4: 20 + 4 * 12, 6: 20 + 4 * 24 } as const
+const SOFTWARE = 'holler natprobe: as long as the answer that it hopes for'
+
+function attributesFor(family: 4 | 6, change: Question['change']): readonly WritableAttribute[] {
+  const text = SOFTWARE.slice(0, LONGEST_ANSWER_BYTES[family] - 24)
+  const software = {
+    kind: 'software',
+    text: text.padEnd(LONGEST_ANSWER_BYTES[family] - 24),
+  } as const
+  if (change === undefined) return [software]
+  return [
+    { kind: 'change-request', changeAddress: change.address, changePort: change.port },
+    software,
+  ]
+}

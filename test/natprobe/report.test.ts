@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import {
+  filteringValues,
+  type FilteringValue,
+  mappingValues,
+  type MappingValue,
+} from '../../src/natprobe/finding.ts'
+import type { NatProbeResult } from '../../src/natprobe/nat-probe.ts'
+import { allocationKinds } from '../../src/natprobe/port-allocation.ts'
+import { makeReport, type FamilyName, type Report } from '../../src/natprobe/report.ts'
+import { renderReport } from '../../src/natprobe/text-report.ts'
+import {
+  classicType,
+  classicTypes,
+  familyVerdict,
+  overallVerdict,
+  verdicts,
+} from '../../src/natprobe/verdict.ts'
+import { natKinds } from '../sim/nat-kinds.ts'
+import { World } from '../sim/world.ts'
+import { literal, runProbe, stunServer } from './probe-world.ts'
+
+const server = literal('203.0.113.1', 3478)
+
+function resultOf(mapping: MappingValue, filtering?: FilteringValue): NatProbeResult {
+  const finding = { confidence: 1, evidence: [], notes: [] }
+  return {
+    local: literal('192.168.1.5', 40_000),
+    mapping: {
+      mapping: { value: mapping, ...finding },
+      public: [],
+      isNatted: mapping !== 'none',
+      rewritesPayload: undefined,
+      answered: [{ server, rttMs: 1, hasAlternateAddress: true }],
+      silent: [],
+      full: undefined,
+    },
+    mappingEvidence: [],
+    latency: [],
+    ...(filtering === undefined ? {} : { filtering: { value: filtering, ...finding } }),
+  }
+}
+
+function blocked(): NatProbeResult {
+  const result = resultOf('unknown')
+  return { ...result, mapping: { ...result.mapping, answered: [], silent: [server] } }
+}
+
+function reportOf(result: NatProbeResult, family: FamilyName = 'ipv4'): Report {
+  const servers = [{ label: 'stun.example.org', endpoint: server }]
+  const startedAt = '2026-01-01T00:00:00.000Z'
+  return makeReport({
+    startedAt,
+    tookMs: 1,
+    families: [{ family, servers, result }],
+    unresolved: [],
+  })
+}
+
+/** A whole report from the simulated world. */
+function simulated(): Report {
+  const world = new World(1)
+  const main = stunServer(world)
+  const nat = { ...natKinds.portRestricted, ports: { kind: 'sequential' } } as const
+  const home = world.router('home', { addresses: ['198.51.100.1'], nat })
+  const host = world.host('alice', { behind: home, addresses: ['192.168.1.5'] })
+  const { result, tookMs } = runProbe(world, host, [main], { mode: 'full' })
+  const servers = [{ label: 'stun.example.org', endpoint: main }]
+  return makeReport({
+    startedAt: '2026-01-01T00:00:00.000Z',
+    tookMs,
+    families: [{ family: 'ipv4', servers, result }],
+    unresolved: ['no.such.name'],
+  })
+}
+
+describe('familyVerdict()', () => {
+  it('follows the mapping', () => {
+    const verdictOf = (mapping: MappingValue): string => familyVerdict(resultOf(mapping))
+
+    assert.deepEqual(mappingValues.map(verdictOf), [
+      'direct',
+      'relay-likely',
+      'relay-likely',
+      'inconclusive',
+      'direct',
+      'inconclusive',
+    ])
+    assert.equal(familyVerdict(blocked()), 'udp-blocked')
+  })
+})
+
+describe('overallVerdict()', () => {
+  it('is as good as the better family', () => {
+    assert.equal(overallVerdict(['udp-blocked', 'direct']), 'direct')
+    assert.equal(overallVerdict(['relay-likely', 'inconclusive']), 'relay-likely')
+    assert.equal(overallVerdict(['udp-blocked', 'inconclusive']), 'inconclusive')
+    assert.equal(overallVerdict(['udp-blocked']), 'udp-blocked')
+    assert.equal(overallVerdict([]), 'inconclusive')
+  })
+})
+
+describe('classicType()', () => {
+  it('translates mapping and filtering into the words of RFC 3489', () => {
+    const row = (mapping: MappingValue): string[] =>
+      filteringValues.map((filtering) => classicType(resultOf(mapping, filtering)))
+
+    assert.deepEqual(row('none'), [
+      'open-internet',
+      'symmetric-firewall',
+      'symmetric-firewall',
+      'unknown',
+    ])
+    assert.deepEqual(row('endpoint-independent'), [
+      'full-cone',
+      'restricted-cone',
+      'port-restricted-cone',
+      'unknown',
+    ])
+    for (const mapping of ['address-dependent', 'address-and-port-dependent'] as const) {
+      assert.deepEqual(new Set(row(mapping)), new Set(['symmetric']))
+    }
+    assert.deepEqual(new Set(row('eim-or-adm')), new Set(['unknown']))
+    assert.equal(classicType(blocked()), 'udp-blocked')
+  })
+})
+
+describe('makeReport()', () => {
+  it('fills schema 1', () => {
+    const report = simulated()
+    const { ipv4 } = report.families
+
+    assert.equal(report.schema, 1)
+    assert.equal(report.verdict, 'direct')
+    assert.ok(ipv4 !== undefined)
+    assert.equal(ipv4.natted, true)
+    assert.deepEqual(ipv4.public.length, 1)
+    assert.equal(ipv4.mapping.value, 'endpoint-independent')
+    assert.equal(ipv4.mapping.evidence.length, 4)
+    assert.equal(ipv4.filtering.value, 'address-and-port-dependent')
+    assert.equal(ipv4.filtering.evidence.length, 8)
+    assert.equal(ipv4.classic, 'port-restricted-cone')
+    assert.equal(ipv4.hairpin?.value, false)
+    assert.deepEqual(ipv4.allocator?.value, { kind: 'step', step: 1 })
+    assert.deepEqual(ipv4.portPreservation, { value: false, confidence: 0.99 })
+    assert.deepEqual(ipv4.pooling, { value: false, confidence: 0.99 })
+    assert.deepEqual(report.servers, [
+      {
+        server: 'stun.example.org',
+        address: '203.0.113.1:3478',
+        answered: true,
+        hasAlternateAddress: true,
+        rttMs: { p50: 40, p99: 40 },
+        jitterMs: 0,
+        lossRatio: 0,
+      },
+      { server: 'no.such.name', answered: false },
+    ])
+  })
+
+  it('leaves out what was not tested, and calls filtering unknown then', () => {
+    const { families } = reportOf(resultOf('none'))
+
+    assert.deepEqual(Object.keys(families.ipv4 ?? {}), [
+      'local',
+      'public',
+      'natted',
+      'mapping',
+      'filtering',
+      'classic',
+    ])
+    assert.deepEqual(
+      [families.ipv4?.filtering.value, families.ipv4?.filtering.confidence],
+      ['unknown', 0],
+    )
+  })
+
+  it('advises where something can be done', () => {
+    assert.deepEqual(reportOf(resultOf('endpoint-independent')).advice, [])
+    assert.match(reportOf(resultOf('address-and-port-dependent')).advice.join(), /port mapping/)
+    assert.match(reportOf(resultOf('eim-or-adm')).advice.join(), /two addresses/)
+    assert.match(reportOf(resultOf('unknown')).advice.join(), /three plain STUN servers/)
+    assert.match(reportOf(blocked()).advice.join(), /Allow outgoing UDP/)
+  })
+
+  it('says so when there was nobody to ask', () => {
+    const report = makeReport({ startedAt: '', tookMs: 0, families: [], unresolved: ['x'] })
+
+    assert.deepEqual(
+      [report.verdict, report.servers],
+      ['inconclusive', [{ server: 'x', answered: false }]],
+    )
+    assert.equal(report.advice.length, 1)
+  })
+})
+
+describe('docs/natprobe.schema.json', () => {
+  interface Schema {
+    readonly properties?: Readonly<Record<string, Schema>>
+    readonly $defs?: Readonly<Record<string, Schema>>
+    readonly required?: readonly string[]
+    readonly enum?: readonly unknown[]
+  }
+  const file = new URL('../../docs/natprobe.schema.json', import.meta.url)
+  const schema = JSON.parse(readFileSync(file, 'utf8')) as Schema
+
+  function definition(name: string): Schema {
+    const found = schema.$defs?.[name]
+    assert.ok(found !== undefined, name)
+    return found
+  }
+
+  it('names every value that the code can say', () => {
+    assert.deepEqual(schema.properties?.['verdict']?.enum, verdicts)
+    assert.deepEqual(definition('mappingValue').enum, mappingValues)
+    assert.deepEqual(definition('filteringValue').enum, filteringValues)
+    assert.deepEqual(definition('classicType').enum, classicTypes)
+    assert.deepEqual(definition('allocation').properties?.['kind']?.enum, allocationKinds)
+  })
+
+  it('knows every field of a report, and a report has every field that it requires', () => {
+    const report = simulated()
+    const pairs: readonly (readonly [object | undefined, Schema])[] = [
+      [report, schema],
+      [report.families.ipv4, definition('family')],
+      [report.families.ipv4?.mapping, definition('mapping')],
+      [report.families.ipv4?.mapping.evidence[0], definition('evidence')],
+      [report.families.ipv4?.allocator?.value, definition('allocation')],
+      [report.servers[0], definition('server')],
+      [report.servers[1], definition('server')],
+    ]
+    for (const [value, { properties = {}, required = [] }] of pairs) {
+      const keys = Object.keys(value ?? {})
+      for (const key of keys) assert.ok(key in properties, `"${key}" is in the schema`)
+      for (const key of required) assert.ok(keys.includes(key), `"${key}" is in the report`)
+    }
+  })
+})
+
+describe('renderReport()', () => {
+  it('says the verdict first, then what each family, each server and the advice say', () => {
+    assert.equal(
+      renderReport(simulated()),
+      `Direct paths expected.
+
+IPv4
+  local address             192.168.1.5:40001
+  public address            198.51.100.1:PORT
+  NAT                       yes
+  mapping                   endpoint-independent (99 % sure)
+  filtering                 address-and-port-dependent (99 % sure)
+  classic type              port-restricted-cone
+  hairpin                   no
+  keeps ports               no
+  several public addresses  no
+  port allocation           in steps of 1 (99 % sure)
+
+Servers
+  stun.example.org  203.0.113.1:3478, answered, 40 ms, jitter 0 ms, loss 0 %, two addresses
+  no.such.name      name not found
+
+* Hosts behind this router cannot reach each other by its public address: peers here must find each other in the local network.
+`.replace('PORT', simulated().families.ipv4?.public[0]?.split(':')[1] ?? ''),
+    )
+  })
+
+  it('shows unknown values without a confidence, and why', () => {
+    const text = renderReport(reportOf(blocked()))
+
+    assert.match(text, /^UDP blocked: no server answered\.$/m)
+    assert.match(text, /^ {2}mapping +unknown$/m)
+    assert.match(text, /^ {2}\(no server answered\)$/m)
+    assert.match(text, /^ {2}stun\.example\.org +203\.0\.113\.1:3478, no answer$/m)
+  })
+})
