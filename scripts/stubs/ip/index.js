@@ -12,7 +12,12 @@ function toBuffer(address) {
 function ipv6ToBuffer(address) {
   // An embedded IPv4 tail ("::ffff:192.0.2.1") becomes two ordinary groups first.
   const tail = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(address)
-  const groups = tail ? tail[1] + toBuffer(tail[2]).toString('hex').replace(/^(....)/, '$1:') : address
+  const groups = tail
+    ? tail[1] +
+      toBuffer(tail[2])
+        .toString('hex')
+        .replace(/^(....)/, '$1:')
+    : address
   const [head, rest] = groups.split('::').map((part) => (part === '' ? [] : part.split(':')))
   const missing = rest === undefined ? 0 : 8 - head.length - rest.length
   const words = [...head, ...Array(missing).fill('0'), ...(rest ?? [])]
