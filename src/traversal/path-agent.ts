@@ -1,0 +1,325 @@
+/**
+ * From candidates to a working path, for one peer.
+ *
+ * The story. The server introduces two daemons; both learn each other's candidates, a fresh key and a moment T0. Data
+ * flows over the relay from the first moment (`relayReady`), so nobody waits for what follows. At T0 each side sends
+ * two openers to every public candidate (`opener.ts`) and then probes all of them, best first, one packet in 4 ms
+ * (`probe-schedule.ts`). An authentic question from an address nobody named makes a peer-reflexive pair, which is
+ * answered and asked back at once. A pair works when *our own* question is answered from where it was asked: the first
+ * one that works carries the data; a better one takes over when it proves so three times (`path-choice.ts`).
+ *
+ * From then on heartbeats keep the pair (`heartbeat.ts`). When trust ends, data goes back to the relay in the same
+ * moment and the punching starts again. The relay is measured like any pair: a direct path that is worse yields to it.
+ *
+ * Each side chooses for what it sends; the two directions may differ for a while, and nothing depends on it.
+ *
+ * What it never does: act on a packet that is not authentic and new; send to a candidate under the policy `relay`;
+ * send an address that never answered more than `probe-budget.ts` allows.
+ */
+import type { Endpoint } from '../core/endpoint.ts'
+import { after, earliest, type Instant } from '../core/instant.ts'
+import type { Machine, SocketId, Transmit } from '../core/machine.ts'
+import type { Random } from '../core/random.ts'
+import { type Candidate, MAX_CANDIDATES } from '../protocol/server/messages.ts'
+import type { PathPolicy } from './candidate.ts'
+import type { CandidatePair } from './candidate-pair.ts'
+import { ACTIVE_HEARTBEAT_MS, ACTIVE_WINDOW_MS, IDLE_HEARTBEAT_MS } from './heartbeat.ts'
+import { DEFAULT_OPENER_TTL } from './opener.ts'
+import type { Path } from './path.ts'
+import { scoreOf } from './path-choice.ts'
+import { type PathReport, reportOf } from './path-report.ts'
+import { type PathEvent, PathSelection } from './path-selection.ts'
+import { type ProbeRole, type ProbeTag, probeKey } from './probe.ts'
+import { type Heard, ProbeExchange } from './probe-exchange.ts'
+import { ROUND_MS } from './probe-schedule.ts'
+import { Puncher } from './puncher.ts'
+import type { PathReason } from './reasons.ts'
+import { verdictOf } from './verdict.ts'
+
+export interface PathAgentOptions {
+  /** The connection's role: which of the two speaks is part of every probe. */
+  readonly role: ProbeRole
+  /** 32 bytes that only this session's two daemons know. */
+  readonly key: Uint8Array
+  readonly policy: PathPolicy
+  /** What we offered. */
+  readonly local: readonly Candidate[]
+  readonly random: Random
+  /** Our own NATs and one more; `DEFAULT_OPENER_TTL` when absent, 0 for no openers (no NAT). */
+  readonly openerTtl?: number
+}
+
+type PathState =
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'punching'; readonly giveUpAt: Instant }
+  /** A round brought nothing. */
+  | { readonly kind: 'relayed'; readonly reason: PathReason }
+  /** At least one direct pair works, whether or not it is the chosen path. */
+  | { readonly kind: 'direct' }
+
+/** Working pairs that are kept beside the chosen one: another interface, another family. */
+const MAX_STANDBY = 3
+
+/** What the peer offered last, and before that: older addresses are forgotten. */
+const MAX_REMOTE_CANDIDATES = 2 * MAX_CANDIDATES
+
+export class PathAgent implements Machine<PathEvent> {
+  /** Which probes are ours: the owner of many agents asks `probeTagOf` of each datagram. */
+  readonly probeTag: ProbeTag
+  readonly #policy: PathPolicy
+  readonly #exchange: ProbeExchange
+  readonly #puncher: Puncher
+  readonly #selection = new PathSelection()
+  #local: readonly Candidate[]
+  #remote: readonly Candidate[] = [] // ≤ MAX_REMOTE_CANDIDATES
+  #state: PathState = { kind: 'waiting' }
+  #startAt: Instant | undefined
+  #lastDataAt: Instant | undefined
+  #hasLostDirect = false
+
+  constructor({ role, key, policy, local, random, openerTtl }: PathAgentOptions) {
+    const probes = probeKey(key)
+    this.probeTag = probes.tag
+    this.#policy = policy
+    this.#local = local
+    const exchange = new ProbeExchange(probes, role, random)
+    this.#exchange = exchange
+    this.#puncher = new Puncher({
+      exchange,
+      policy,
+      local,
+      openerTtl: openerTtl ?? DEFAULT_OPENER_TTL,
+    })
+  }
+
+  /** The moment T0 that both sides were told. Another introduction begins another round with what is known by then. */
+  start(now: Instant, startInMs: number): void {
+    this.#startAt = after(now, startInMs)
+    this.#exchange.refill(now)
+    this.#puncher.punch(this.#startAt)
+    this.#beginRound(this.#startAt)
+  }
+
+  /** More of the peer's candidates, at any time: they join the round that runs, or begin one. */
+  addRemote(now: Instant, candidates: readonly Candidate[]): void {
+    this.#remote = [...this.#remote, ...candidates].slice(-MAX_REMOTE_CANDIDATES)
+    this.#adopt(now)
+  }
+
+  /** Our own candidates became more, or others. */
+  setLocal(now: Instant, local: readonly Candidate[]): void {
+    this.#local = local
+    this.#puncher.setLocal(local)
+    this.#adopt(now)
+  }
+
+  /** The relay carries packets for us. What comes through it is handed in with `path.via` as its socket. */
+  relayReady(now: Instant, path: Path): void {
+    const old = this.#puncher.relay
+    const relay = this.#puncher.setRelay(now, path)
+    if (relay === undefined) return
+    if (old !== undefined && this.#selection.current === old) this.#selection.replace(now, relay)
+    else this.#selection.offer(now, relay)
+  }
+
+  relayLost(now: Instant): void {
+    const old = this.#puncher.relay
+    this.#puncher.setRelay(now, undefined)
+    if (old !== undefined && this.#selection.current === old) {
+      this.#selection.lose(now, this.#working(now))
+    }
+  }
+
+  /** Our addresses changed or the peer's did, or the machine slept: what worked is not believed any more; all is tried anew. */
+  networkChanged(now: Instant): void {
+    const hadDirect = this.#selection.current?.isRelay === false
+    this.#puncher.reset()
+    if (hadDirect) this.#selection.lose(now, this.#working(now))
+    this.#hasLostDirect ||= this.#state.kind === 'direct'
+    this.#state = { kind: 'waiting' }
+    if (this.#startAt !== undefined) this.start(now, 0)
+  }
+
+  /** Data was sent or received: the chosen path is watched closely for a while. */
+  dataFlowed(now: Instant): void {
+    const wasActive = this.#isActive(now)
+    this.#lastDataAt = now
+    const pair = this.#selection.current
+    if (!wasActive) pair?.heartbeat?.setInterval(now, ACTIVE_HEARTBEAT_MS, pair.quality)
+  }
+
+  /** Data goes unacknowledged though heartbeats may be answered: the path is as good as dead. */
+  pathStalled(now: Instant): void {
+    const pair = this.#selection.current
+    if (pair !== undefined && !pair.isRelay) this.#lapse(now, pair)
+  }
+
+  handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    const { relay } = this.#puncher
+    const isRelayed = via !== undefined && via === relay?.via
+    if (!isRelayed && (via !== undefined || !this.#puncher.mayProbe(from))) {
+      this.#exchange.counts.ignored += 1
+      return
+    }
+    const heard = this.#exchange.read(now, via, bytes)
+    if (heard?.kind === 'request') {
+      const pair = isRelayed ? relay : this.#puncher.pairFrom(from)
+      if (pair !== undefined) this.#handleRequest(now, pair, heard)
+    } else if (heard?.kind === 'response') {
+      this.#handleResponse(now, heard)
+    }
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#exchange.handleTimeout(now)
+    for (const pair of this.#puncher.all) this.#keep(now, pair)
+    this.#puncher.handleTimeout(now)
+    if (this.#state.kind === 'punching' && now >= this.#state.giveUpAt) {
+      this.#state = { kind: 'relayed', reason: this.#verdict() }
+    }
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#exchange.pollTransmit()
+  }
+
+  pollEvent(): PathEvent | undefined {
+    return this.#selection.pollEvent()
+  }
+
+  pollTimeout(): Instant | undefined {
+    let first = this.#state.kind === 'punching' ? this.#state.giveUpAt : undefined
+    for (const { heartbeat, isRelay } of this.#puncher.all) {
+      if (heartbeat === undefined) continue
+      first = earliest(first, heartbeat.dueAt, isRelay ? undefined : heartbeat.trustedUntil)
+    }
+    return earliest(first, this.#exchange.pollTimeout(), this.#puncher.pollTimeout())
+  }
+
+  report(): PathReport {
+    return reportOf({
+      selection: this.#selection,
+      reason: this.#reason(),
+      local: this.#local,
+      pairs: this.#puncher.pairs,
+      strategies: this.#puncher.strategies,
+      counts: this.#exchange.counts,
+    })
+  }
+
+  #handleRequest(
+    now: Instant,
+    pair: CandidatePair,
+    { transaction }: Extract<Heard, { kind: 'request' }>,
+  ): void {
+    const isFirst = !pair.wasHeard && !pair.isRelay
+    pair.wasHeard = true
+    this.#exchange.answer(now, pair, transaction, isFirst)
+    if (pair.heartbeat === undefined) this.#puncher.askBack(now, pair)
+  }
+
+  #handleResponse(now: Instant, heard: Extract<Heard, { kind: 'response' }>): void {
+    const { pair, rttMs, seen } = heard
+    const isNew = pair.noteAnswer(now, rttMs, seen, this.#intervalFor(now, pair))
+    if (isNew && !pair.isRelay) this.#handleWorking(now, pair)
+    else this.#selection.noteSample(now, pair, this.#working(now))
+  }
+
+  #handleWorking(now: Instant, pair: CandidatePair): void {
+    this.#state = { kind: 'direct' }
+    this.#hasLostDirect = false
+    this.#selection.offer(now, pair)
+    if (this.#selection.current === pair) this.#puncher.stopWorseThan(pair)
+  }
+
+  /** Heartbeats of a working pair, until its trust ends. */
+  #keep(now: Instant, pair: CandidatePair): void {
+    const { heartbeat, quality } = pair
+    if (heartbeat === undefined) return
+    if (!pair.isRelay && now >= heartbeat.trustedUntil) {
+      this.#lapse(now, pair)
+    } else if (now >= heartbeat.dueAt && this.#isSurplus(now, pair)) {
+      pair.lapse()
+    } else if (now >= heartbeat.dueAt) {
+      if (heartbeat.isAwaiting) quality.noteLoss()
+      heartbeat.setInterval(now, this.#intervalFor(now, pair), quality)
+      heartbeat.noteSent(now, quality)
+      this.#exchange.ask(now, pair)
+    }
+  }
+
+  /** Enough better ones stand by. */
+  #isSurplus(now: Instant, pair: CandidatePair): boolean {
+    const { current } = this.#selection
+    if (pair.isRelay || pair === current) return false
+    const score = scoreOf(pair) ?? Infinity
+    const better = this.#working(now).filter(
+      (other) => !other.isRelay && other !== current && (scoreOf(other) ?? Infinity) < score,
+    )
+    return better.length >= MAX_STANDBY
+  }
+
+  #lapse(now: Instant, pair: CandidatePair): void {
+    pair.lapse()
+    const working = this.#working(now)
+    if (this.#selection.current === pair) this.#selection.lose(now, working)
+    if (working.some((other) => !other.isRelay)) return
+    this.#hasLostDirect = true
+    this.#state = { kind: 'waiting' }
+    this.#puncher.punchAgain(now)
+    this.#beginRound(now)
+  }
+
+  #beginRound(startAt: Instant): void {
+    if (this.#state.kind === 'direct') return
+    this.#state =
+      this.#policy === 'relay'
+        ? { kind: 'relayed', reason: 'policy-relay' }
+        : { kind: 'punching', giveUpAt: after(startAt, ROUND_MS) }
+  }
+
+  #adopt(now: Instant): void {
+    const startAt = this.#startAt !== undefined && this.#startAt < now ? now : this.#startAt
+    const hasNew = this.#puncher.adopt(this.#remote, startAt)
+    if (hasNew && this.#state.kind === 'relayed') this.#beginRound(now)
+  }
+
+  #intervalFor(now: Instant, pair: CandidatePair): number {
+    const isWatched = pair === this.#selection.current && this.#isActive(now)
+    return isWatched ? ACTIVE_HEARTBEAT_MS : IDLE_HEARTBEAT_MS
+  }
+
+  #isActive(now: Instant): boolean {
+    return this.#lastDataAt !== undefined && now < after(this.#lastDataAt, ACTIVE_WINDOW_MS)
+  }
+
+  /** Every pair that could carry data now; the relay is trusted until its owner says otherwise. */
+  #working(now: Instant): readonly CandidatePair[] {
+    return this.#puncher.all.filter((pair) => pair.isRelay || pair.isTrusted(now))
+  }
+
+  #reason(): PathReason {
+    switch (this.#state.kind) {
+      case 'waiting':
+        return this.#policy === 'relay' ? 'policy-relay' : 'waiting-for-introduction'
+      case 'punching':
+        return this.#hasLostDirect ? 'direct-lost' : 'punching'
+      case 'relayed':
+        return this.#state.reason
+      case 'direct':
+        return this.#selection.current?.isRelay === true ? 'direct-slower' : 'direct'
+    }
+  }
+
+  #verdict(): PathReason {
+    const { pairs } = this.#puncher
+    return verdictOf({
+      policy: this.#policy,
+      local: this.#local,
+      remote: this.#remote,
+      targets: pairs.length,
+      hasLostDirect: this.#hasLostDirect,
+      hasHeard: pairs.some((pair) => pair.wasHeard),
+    })
+  }
+}

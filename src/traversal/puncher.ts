@@ -1,0 +1,183 @@
+/** Who is probed when: a round of punching over all pairs of one peer. */
+import type { Endpoint } from '../core/endpoint.ts'
+import { after, earliest, type Instant } from '../core/instant.ts'
+import type { Candidate } from '../protocol/server/messages.ts'
+import { mayProbe, type PathPolicy, Surroundings, targetsOf } from './candidate.ts'
+import { CandidatePair } from './candidate-pair.ts'
+import { deservesOpener } from './opener.ts'
+import { PairTable } from './pair-table.ts'
+import type { Path } from './path.ts'
+import type { Strategy } from './path-report.ts'
+import type { ProbeExchange } from './probe-exchange.ts'
+import { Pacer, ProbeSchedule } from './probe-schedule.ts'
+
+export interface PuncherOptions {
+  readonly exchange: ProbeExchange
+  readonly policy: PathPolicy
+  readonly local: readonly Candidate[]
+  readonly openerTtl: number
+}
+
+/** Two questions to one address closer than this ask the same. */
+const MIN_ASK_GAP_MS = 20
+
+export class Puncher {
+  readonly #pairs = new PairTable()
+  readonly #pacer = new Pacer()
+  readonly #strategies = new Set<Strategy>()
+  readonly #exchange: ProbeExchange
+  readonly #policy: PathPolicy
+  readonly #openerTtl: number
+  #around: Surroundings
+  #relay: CandidatePair | undefined
+
+  constructor({ exchange, policy, local, openerTtl }: PuncherOptions) {
+    this.#exchange = exchange
+    this.#policy = policy
+    this.#openerTtl = openerTtl
+    this.#around = new Surroundings(local)
+  }
+
+  /** The direct pairs. */
+  get pairs(): readonly CandidatePair[] {
+    return this.#pairs.all()
+  }
+
+  /** The relay first, where there is one. */
+  get all(): readonly CandidatePair[] {
+    return this.#relay === undefined ? this.pairs : [this.#relay, ...this.pairs]
+  }
+
+  get relay(): CandidatePair | undefined {
+    return this.#relay
+  }
+
+  get strategies(): ReadonlySet<Strategy> {
+    return this.#strategies
+  }
+
+  setLocal(local: readonly Candidate[]): void {
+    this.#around = new Surroundings(local)
+  }
+
+  mayProbe(subject: Endpoint): boolean {
+    return mayProbe(subject, this.#around, this.#policy)
+  }
+
+  /** The relay is asked like any pair: through it the peer answers, and its round trip is known. */
+  setRelay(now: Instant, path: Path | undefined): CandidatePair | undefined {
+    if (this.#relay !== undefined) this.#exchange.forget(this.#relay)
+    this.#relay = path && new CandidatePair('relay', 'relay', path)
+    if (this.#relay === undefined) return undefined
+    this.#strategies.add('relay')
+    this.#relay.schedule = new ProbeSchedule(now, { hasOpeners: false, isSparse: false })
+    return this.#relay
+  }
+
+  /** Makes pairs of the peer's candidates that are new, to be probed from `startAt` on. True when there were any. */
+  adopt(remote: readonly Candidate[], startAt: Instant | undefined): boolean {
+    let hasNew = false
+    for (const { kind, endpoint } of targetsOf(remote, this.#around, this.#policy)) {
+      this.#exchange.name(endpoint)
+      if (this.#pairs.get(endpoint) !== undefined) continue
+      const pair = this.#add(kind, endpoint)
+      if (pair === undefined) continue
+      if (startAt !== undefined) this.#arm(pair, startAt)
+      hasNew = true
+    }
+    return hasNew
+  }
+
+  /** The pair that a datagram came from: a new, peer-reflexive one where nobody named the address (RFC 8445 §7.3.1.3). */
+  pairFrom(from: Endpoint): CandidatePair | undefined {
+    const known = this.#pairs.get(from)
+    if (known !== undefined) return known
+    this.#strategies.add('peer-reflexive')
+    return this.#add('peer-reflexive', from)
+  }
+
+  /** Begins a round for everything that does not work yet. */
+  punch(startAt: Instant): void {
+    for (const pair of this.pairs) if (pair.heartbeat === undefined) this.#arm(pair, startAt)
+  }
+
+  punchAgain(now: Instant): void {
+    this.#strategies.add('punch-again')
+    this.punch(now)
+  }
+
+  /** RFC 8445 §7.3.1.4's triggered check, and every further rung of the ladder. */
+  askBack(now: Instant, pair: CandidatePair): void {
+    if (pair.schedule?.dueAt === undefined) {
+      pair.schedule = new ProbeSchedule(now, { hasOpeners: false, isSparse: false })
+    } else {
+      pair.schedule.widen(now)
+    }
+    const { lastAskedAt } = pair
+    if (lastAskedAt === undefined || now >= after(lastAskedAt, MIN_ASK_GAP_MS)) {
+      this.#exchange.ask(now, pair)
+    }
+  }
+
+  /** What is probed after this pair is hardly better; what the peer asks from is looked at all the same. */
+  stopWorseThan(pair: CandidatePair): void {
+    for (const other of this.pairs) if (other.rank > pair.rank) other.schedule = undefined
+  }
+
+  /** The network is another one: what the peer named is tried anew, what he was seen at meant the old one. */
+  reset(): void {
+    this.#exchange.reset()
+    for (const pair of this.pairs) {
+      pair.reset()
+      if (pair.kind !== 'peer-reflexive') continue
+      this.#pairs.remove(pair)
+      this.#exchange.forget(pair)
+    }
+  }
+
+  /** Sends what is due, best first, one packet in 4 ms. */
+  handleTimeout(now: Instant): void {
+    for (;;) {
+      const pair = this.#firstDue(now)
+      const dueAt = pair?.schedule?.dueAt
+      if (dueAt === undefined || this.#pacer.slotFor(dueAt) > now) return
+      const step = pair?.schedule?.take(now)
+      if (pair === undefined || step === undefined) return
+      const ttl = step === 'opener' ? this.#openerTtl : undefined
+      if (!this.#exchange.ask(now, pair, ttl)) continue
+      this.#pacer.noteSent(now)
+      if (!pair.isRelay) this.#strategies.add(step)
+    }
+  }
+
+  pollTimeout(): Instant | undefined {
+    let first: Instant | undefined
+    for (const { schedule } of this.all) {
+      const dueAt = schedule?.dueAt
+      if (dueAt !== undefined) first = earliest(first, this.#pacer.slotFor(dueAt))
+    }
+    return first
+  }
+
+  #firstDue(now: Instant): CandidatePair | undefined {
+    let first: CandidatePair | undefined
+    for (const pair of this.all) {
+      const dueAt = pair.schedule?.dueAt
+      if (dueAt === undefined || dueAt > now) continue
+      if (first === undefined || pair.rank < first.rank) first = pair
+    }
+    return first
+  }
+
+  #arm(pair: CandidatePair, startAt: Instant): void {
+    const hasOpeners = this.#openerTtl > 0 && deservesOpener(pair.remote, this.#around)
+    const isSparse = !pair.wasHeard && !this.#exchange.isProved(pair)
+    pair.schedule = new ProbeSchedule(startAt, { hasOpeners, isSparse })
+  }
+
+  #add(kind: CandidatePair['kind'], remote: Endpoint): CandidatePair | undefined {
+    const pathKind = this.#around.isInside(remote) ? 'lan' : 'direct'
+    const pair = new CandidatePair(kind, pathKind, { to: remote })
+    return this.#pairs.add(pair, (dropped) => this.#exchange.forget(dropped)) ? pair : undefined
+  }
+}
