@@ -42,6 +42,7 @@ const homes = {
   commander: '^src/(cli|daemon|server|natprobe)/',
   pino: '^src/io/log\\.ts$',
   'smol-toml': '^src/io/config-file\\.ts$',
+  selfsigned: '^src/server/certificate\\.ts$',
   zod: '^src/(protocol/control|daemon|server)/',
   'json-rpc-2.0': '^src/(daemon/control-|cli/)',
 }

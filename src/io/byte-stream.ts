@@ -10,7 +10,7 @@ export interface ByteStream {
   onBytes(handler: (bytes: Uint8Array) => void): void
   /** Called exactly once, also when the stream had closed before the handler was set. */
   onClose(handler: (why: string) => void): void
-  /** Called whenever everything written has left. */
+  /** Called when everything written has left, after so much was written that the stream asked to wait. */
   onDrain(handler: () => void): void
   /** The other end has finished writing; answers may still be written. Without a handler the stream closes. */
   onEnd(handler: () => void): void

@@ -6,13 +6,14 @@
  * kernel releases when the process dies however it dies.
  */
 import { once } from 'node:events'
-import { mkdir, realpath } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { Level } from 'level'
 import { sha256 } from '../crypto/hash.ts'
 import { toHex, utf8 } from '../core/bytes.ts'
 import { HollerError } from '../core/holler-error.ts'
 import type { Store, StoreChange, StoreRange } from '../core/store.ts'
+import { makeDirectory } from './make-directory.ts'
 
 /**
  * Opens, or makes, the store in `directory` (0700: what is inside is private).
@@ -77,7 +78,7 @@ function asOperation(
 
 async function makePrivate(directory: string): Promise<string> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(directory, 0o700)
     return await realpath(directory)
   } catch (error) {
     throw unusable(directory, error)

@@ -58,6 +58,10 @@ describe('openLevelStore()', () => {
     })
   })
 
+  it('gives up below a directory that takes no entries', async () => {
+    await assert.rejects(openLevelStore('/proc/holler/store'), { code: 'STORE_UNUSABLE' })
+  })
+
   it('says why a directory cannot be used', async () => {
     await inTemporaryDirectory(async (directory) => {
       await writeFile(join(directory, 'file'), '')

@@ -16,6 +16,9 @@ export interface ServerLinkAddress {
 
 export const DEFAULT_SERVER_PORT = 7443
 
+/** What the XML session is called in the TLS handshake (RFC 7301): the port may carry other protocols too. */
+export const SESSION_ALPN = 'holler-xml/1'
+
 /** A link is typed, pasted and shown on one line; a host name has 253 characters at most (RFC 1035 §2.3.4). */
 const MAX_LINK_CHARS = 512
 

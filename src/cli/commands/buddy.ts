@@ -1,0 +1,52 @@
+import type { PathPolicy } from '../../protocol/control/schema.ts'
+import type { CommandContext } from '../context.ts'
+import { CommandFailure } from '../failure.ts'
+import { renderBuddies } from '../render/buddies.ts'
+
+export interface PolicyOptions {
+  readonly path?: PathPolicy
+}
+
+export async function listBuddies(context: CommandContext): Promise<void> {
+  const buddies = await context.request('buddy.list', {})
+  await context.output.answer(buddies, (paint) => renderBuddies(buddies, paint))
+}
+
+export async function addBuddy(
+  context: CommandContext,
+  buddy: string,
+  note: string | undefined,
+): Promise<void> {
+  const done = await context.request('buddy.add', { buddy, ...(note !== undefined && { note }) })
+  await context.output.answer(done, () => `Asked ${buddy}; you are buddies once they accept`)
+}
+
+export async function answerBuddy(
+  context: CommandContext,
+  answer: 'accept' | 'reject' | 'remove',
+  buddy: string,
+): Promise<void> {
+  const done = await context.request(`buddy.${answer}`, { buddy })
+  const told = {
+    accept: `You and ${buddy} are buddies`,
+    reject: `Rejected ${buddy}`,
+    remove: `Removed ${buddy}`,
+  }
+  await context.output.answer(done, () => told[answer])
+}
+
+export async function buddyPolicy(
+  context: CommandContext,
+  buddy: string,
+  { path }: PolicyOptions,
+): Promise<void> {
+  if (path !== undefined) {
+    const done = await context.request('buddy.setPolicy', { buddy, path })
+    await context.output.answer(done, () => '')
+    return
+  }
+  const buddies = await context.request('buddy.list', {})
+  const found = buddies.find(({ number, handle }) => handle === buddy || String(number) === buddy)
+  if (found === undefined) throw new CommandFailure('not_found', `No buddy "${buddy}"`)
+  await context.output.answer({ path: found.pathPolicy }, () => found.pathPolicy)
+}

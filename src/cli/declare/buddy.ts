@@ -1,0 +1,71 @@
+import { type Command, Option } from 'commander'
+import type { PolicyOptions } from '../commands/buddy.ts'
+import type { Run } from './run.ts'
+
+const POLICY_HELP = `
+  auto   directly where possible, else through the relay (the default)
+  lan    directly, but only within the local network; else through the relay
+  relay  always through the relay: the buddy never learns your address
+
+Examples:
+  holler buddy policy bob
+  holler buddy policy bob --path relay`
+
+const BUDDY = 'number or handle'
+
+export function declareBuddy(program: Command, run: Run): void {
+  const buddy = program.command('buddy').description('the people you talk to')
+  buddy
+    .command('list')
+    .description('everyone, with presence and path')
+    .action(() =>
+      run(async (context) => {
+        const { listBuddies } = await import('../commands/buddy.ts')
+        await listBuddies(context)
+      }),
+    )
+  buddy
+    .command('add')
+    .description('ask somebody to be your buddy')
+    .argument('<buddy>', BUDDY)
+    .option('--note <text>', 'a line that goes with the request')
+    .action((name: string, { note }: { readonly note?: string }) =>
+      run(async (context) => {
+        const { addBuddy } = await import('../commands/buddy.ts')
+        await addBuddy(context, name, note)
+      }),
+    )
+  declareAnswers(buddy, run)
+  buddy
+    .command('policy')
+    .description('show or set by which paths a buddy may be reached')
+    .argument('<buddy>', BUDDY)
+    .addOption(new Option('--path <policy>', 'set it').choices(['auto', 'lan', 'relay']))
+    .addHelpText('after', POLICY_HELP)
+    .action((name: string, options: PolicyOptions) =>
+      run(async (context) => {
+        const { buddyPolicy } = await import('../commands/buddy.ts')
+        await buddyPolicy(context, name, options)
+      }),
+    )
+}
+
+function declareAnswers(buddy: Command, run: Run): void {
+  const answers = {
+    accept: 'say yes to a request',
+    reject: 'say no to a request',
+    remove: 'stop being buddies; history stays',
+  } as const
+  for (const [answer, description] of Object.entries(answers)) {
+    buddy
+      .command(answer)
+      .description(description)
+      .argument('<buddy>', BUDDY)
+      .action((name: string) =>
+        run(async (context) => {
+          const { answerBuddy } = await import('../commands/buddy.ts')
+          await answerBuddy(context, answer as keyof typeof answers, name)
+        }),
+      )
+  }
+}

@@ -1,0 +1,25 @@
+import { mkdir, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+
+/**
+ * Makes a directory and what is missing above it, all with the same mode. One that is there stays as it is.
+ *
+ * Node's own `recursive` never ends below a directory that takes no entries, `/proc` for example.
+ *
+ * @throws the system's error
+ */
+export async function makeDirectory(path: string, mode: number): Promise<void> {
+  const parent = dirname(resolve(path))
+  if (!(await exists(parent))) await makeDirectory(parent, mode)
+  if (!(await exists(path))) await mkdir(path, { mode })
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+}

@@ -1,0 +1,147 @@
+/** Registration and login: who may have which account, and who has proved to be whom. */
+import { equalBytes, toBase64 } from '../core/bytes.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import type { Instant } from '../core/instant.ts'
+import type { SecureChannel } from '../core/machine.ts'
+import { deviceLoginStatement, staticKeyStatement } from '../crypto/device-statement.ts'
+import { verifySignature } from '../crypto/identity.ts'
+import { isAcceptableHashing } from '../crypto/password-hashing.ts'
+import { fakeVerifier, readClientFirst, ScramServer } from '../crypto/scram.ts'
+import type { DeviceKeys, Hello, Register, Response } from '../protocol/server/messages.ts'
+import { rateLimited, type Refusal, refused } from './answer.ts'
+import { normaliseHandle, readName } from './handle.ts'
+import type { LoginThrottle } from './login-throttle.ts'
+import type { Outside } from './outside.ts'
+import type { Account, ServerStore } from './store/server-store.ts'
+
+/** 24 characters of base64: what goes on after the client's nonce. */
+const NONCE_BYTES = 18
+
+/** Between `hello` and `response`: everything the proof is judged by, whether the account exists or not. */
+export interface LoginAttempt {
+  readonly kind: 'attempt'
+  readonly scram: ScramServer
+  readonly account: Account | undefined
+  /** The name in one form, for the throttle. */
+  readonly name: string
+  readonly device: DeviceKeys
+  readonly knownDevices: readonly DeviceKeys[]
+  readonly client: string
+  readonly channel: SecureChannel
+}
+
+export interface LoggedIn {
+  readonly kind: 'logged-in'
+  readonly account: Account
+  readonly device: DeviceKeys
+  /** The device that the account logged in from last, if this is another one or has other keys now. */
+  readonly isOtherDevice: boolean
+  /** SCRAM's proof of the server. */
+  readonly serverFinal: string
+}
+
+export interface AccountsOptions {
+  readonly store: ServerStore
+  readonly throttle: LoginThrottle
+  readonly outside: Outside
+  /** Makes unknown accounts look like known ones; the server's own and always the same. */
+  readonly unknownAccountSecret: Uint8Array
+  readonly isRegistrationOpen: boolean
+}
+
+export class Accounts {
+  readonly #options: AccountsOptions
+
+  constructor(options: AccountsOptions) {
+    this.#options = options
+  }
+
+  async register(message: Register, from: Endpoint): Promise<Account | Refusal> {
+    const { store, throttle, outside, isRegistrationOpen } = this.#options
+    if (!isRegistrationOpen)
+      return refused('registration-closed', 'This server takes no new accounts')
+    const waitMs = throttle.registering(outside.clock.now(), from)
+    if (waitMs > 0) return rateLimited(waitMs)
+    const handle = normaliseHandle(message.handle)
+    if (handle === undefined) {
+      return refused(
+        'handle-invalid',
+        'A handle has 3 to 32 of a-z 0-9 . _ - and begins with a letter',
+      )
+    }
+    const { verifier } = message
+    if (!isAcceptableHashing(verifier.hashing)) {
+      return refused('malformed', 'The password is hashed too weakly or at too great a cost')
+    }
+    const createdAtMs = outside.clock.wallNow()
+    const account = await store.createAccount({ handle, verifier, createdAtMs })
+    return account ?? refused('handle-taken', 'This handle belongs to somebody else')
+  }
+
+  /**
+   * Whoever asks gets a challenge, for an unknown account one made up from its name: with the same reading, hashing
+   * and signing, so that neither bytes nor time tell which it was.
+   */
+  async begin(hello: Hello, channel: SecureChannel): Promise<LoginAttempt | Refusal> {
+    const first = readClientFirst(hello.scram)
+    if (!first.ok) return refused('malformed', 'Not a SCRAM-SHA-256-PLUS message')
+    if (!isDeviceSound(hello.device)) {
+      return refused('malformed', 'The static key is not signed by the device')
+    }
+    const { user } = first.value
+    const ref = readName(user)
+    const name = ref === undefined ? user.toLowerCase() : nameOf(ref)
+    const { store, unknownAccountSecret, outside } = this.#options
+    const account =
+      ref?.kind === 'handle'
+        ? await store.accountByHandle(ref.handle)
+        : await store.account(ref?.number ?? 0)
+    const knownDevices = await store.devices(account?.number ?? 0)
+    const unknown = fakeVerifier(unknownAccountSecret, name)
+    const scram = new ScramServer({
+      clientFirst: hello.scram,
+      verifier: account?.verifier ?? unknown,
+      serverNonce: toBase64(outside.random.bytes(NONCE_BYTES)),
+      exporter: channel.exporter,
+    })
+    const { device, client } = hello
+    return { kind: 'attempt', scram, account, name, device, knownDevices, client, channel }
+  }
+
+  /** Judges the proofs of password and device. Waits for nothing, so guesses in parallel count one by one. */
+  finish(now: Instant, attempt: LoginAttempt, response: Response): LoggedIn | Refusal {
+    const { throttle } = this.#options
+    const { account, device, name, channel } = attempt
+    const statement = deviceLoginStatement(channel.exporter)
+    const isDevice = verifySignature(device.identity, statement, response.deviceSignature)
+    const isKnownDevice =
+      isDevice && attempt.knownDevices.some((known) => isSameDevice(known, device))
+    const waitMs = throttle.waitMs(now, name, channel.remote, isKnownDevice)
+    if (waitMs > 0) return rateLimited(waitMs)
+    const proof = attempt.scram.verifyClientFinal(response.scram)
+    if (!isDevice || !proof.ok || account === undefined) {
+      throttle.failed(now, name, channel.remote, isKnownDevice)
+      return refused('auth-failed', 'Wrong account name or password')
+    }
+    const [last] = attempt.knownDevices
+    const isOtherDevice = last === undefined || !haveSameKeys(last, device)
+    const { serverFinal } = proof.value
+    return { kind: 'logged-in', account, device, isOtherDevice, serverFinal }
+  }
+}
+
+function isDeviceSound(device: DeviceKeys): boolean {
+  return verifySignature(device.identity, staticKeyStatement(device.static), device.staticSignature)
+}
+
+function isSameDevice(a: DeviceKeys, b: DeviceKeys): boolean {
+  return equalBytes(a.identity, b.identity)
+}
+
+function haveSameKeys(a: DeviceKeys, b: DeviceKeys): boolean {
+  return isSameDevice(a, b) && equalBytes(a.static, b.static)
+}
+
+function nameOf(ref: NonNullable<ReturnType<typeof readName>>): string {
+  return ref.kind === 'number' ? String(ref.number) : ref.handle
+}

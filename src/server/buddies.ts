@@ -1,0 +1,150 @@
+/**
+ * The buddy list's changes. Each is one transaction for both sides; then whoever of the two is online is told, and
+ * nothing is told before it is stored. A stranger learns of another no more than number and handle, and these only by
+ * knowing one of them exactly.
+ */
+import type { Instant } from '../core/instant.ts'
+import type {
+  AccountName,
+  AccountNumber,
+  BuddyAnswer,
+  DeviceKeys,
+} from '../protocol/server/messages.ts'
+import { type Answer, done, rateLimited, refused } from './answer.ts'
+import type { Directory } from './directory.ts'
+import { readName } from './handle.ts'
+import type { OnlineAccount } from './online-account.ts'
+import {
+  type Account,
+  mirrored,
+  type Person,
+  type Relation,
+  type RelationChange,
+  type ServerStore,
+} from './store/server-store.ts'
+import { type BucketShape, TokenBuckets } from './token-buckets.ts'
+
+/** Each names an account, so this is also how fast one can find out which numbers and handles exist. */
+const REQUESTS: BucketShape = { burst: 30, everyMs: 10_000 }
+
+export interface BuddiesOptions {
+  readonly store: ServerStore
+  readonly directory: Directory
+  /** Two have agreed: each may now see the other's presence. */
+  readonly onAgreed: (a: AccountNumber, b: AccountNumber) => void
+}
+
+export class Buddies {
+  readonly #options: BuddiesOptions
+  readonly #rate = new TokenBuckets(REQUESTS)
+
+  constructor(options: BuddiesOptions) {
+    this.#options = options
+  }
+
+  /** Asks somebody to become a buddy. Whoever has been asked by the other already agrees by asking. */
+  async request(now: Instant, from: OnlineAccount, to: AccountName, note: string): Promise<Answer> {
+    const rateKey = String(from.number)
+    if (!this.#rate.take(now, rateKey)) return rateLimited(this.#rate.waitMs(now, rateKey))
+    const other = await this.#find(to)
+    if (other === undefined) return refused('not-found', 'There is no such account')
+    if (other.number === from.number) return refused('not-found', 'That is your own account')
+    return await this.#change(from, other, { note, decide: relationAfterRequest }, (before) =>
+      before === 'accepted' ? refused('already-buddies', 'You are buddies already') : done,
+    )
+  }
+
+  /** Accepts, rejects, or takes back. Saying a thing twice is no error: the first answer may have been lost. */
+  async answer(from: OnlineAccount, { kind, number }: BuddyAnswer): Promise<Answer> {
+    const other = await this.#options.store.account(number)
+    if (other === undefined || number === from.number) return nothingToAnswer(kind)
+    const decide = (present: Relation): Relation => relationAfterAnswer(kind, present)
+    return await this.#change(from, other, { note: '', decide }, (before, after) => {
+      const isRepeated = kind === 'buddy-accept' && before === 'accepted'
+      return before === after && !isRepeated ? nothingToAnswer(kind) : done
+    })
+  }
+
+  async #find(name: AccountName): Promise<Account | undefined> {
+    const ref = readName(name)
+    if (ref === undefined) return undefined
+    const { store } = this.#options
+    return ref.kind === 'number'
+      ? await store.account(ref.number)
+      : await store.accountByHandle(ref.handle)
+  }
+
+  async #change(
+    from: OnlineAccount,
+    other: Person,
+    change: { readonly note: string; readonly decide: (present: Relation) => Relation },
+    answer: (before: Relation, after: Relation) => Answer,
+  ): Promise<Answer> {
+    const outcome = await this.#options.store.changeRelation(
+      from,
+      other,
+      (present): RelationChange => ({ relation: change.decide(present), note: change.note }),
+    )
+    if (outcome.kind === 'full') {
+      return outcome.whose === 'first'
+        ? refused('too-many', 'Your buddy list is full')
+        : refused('too-many', 'Too many requests wait there already')
+    }
+    const { before, after } = outcome
+    if (before !== after) {
+      this.#tell(from.number, other, after, '', outcome.secondDevice)
+      this.#tell(other.number, from, mirrored(after), change.note, outcome.firstDevice)
+      if (after === 'accepted') this.#options.onAgreed(from.number, other.number)
+    }
+    return answer(before, after)
+  }
+
+  #tell(
+    to: AccountNumber,
+    of: Person,
+    relation: Relation,
+    note: string,
+    device: DeviceKeys | undefined,
+  ): void {
+    const account = this.#options.directory.find(to)
+    if (account === undefined) return
+    const { number, handle } = of
+    if (relation === 'none') account.apply({ kind: 'buddy-removed', number })
+    else {
+      account.apply({
+        kind: 'buddy-changed',
+        buddy: { number, handle, state: relation, ...(device === undefined ? {} : { device }) },
+        note: relation === 'pending-in' ? note : '',
+      })
+    }
+  }
+}
+
+function relationAfterRequest(present: Relation): Relation {
+  switch (present) {
+    case 'none':
+      return 'pending-out'
+    case 'pending-in':
+      return 'accepted'
+    case 'pending-out':
+    case 'accepted':
+      return present
+  }
+}
+
+function relationAfterAnswer(kind: BuddyAnswer['kind'], present: Relation): Relation {
+  switch (kind) {
+    case 'buddy-accept':
+      return present === 'pending-in' ? 'accepted' : present
+    case 'buddy-reject':
+      return present === 'pending-in' ? 'none' : present
+    case 'buddy-remove':
+      return 'none'
+  }
+}
+
+function nothingToAnswer(kind: BuddyAnswer['kind']): Answer {
+  return kind === 'buddy-remove'
+    ? refused('not-buddies', 'They are not on your list')
+    : refused('not-found', 'No request of theirs waits')
+}

@@ -1,0 +1,87 @@
+import type {
+  AccountNumber,
+  BuddyChanged,
+  BuddyRemoved,
+  BuddyState,
+  DeviceKeys,
+} from '../protocol/server/messages.ts'
+import type { ClientSession } from './client-session.ts'
+import type { Handle } from './handle.ts'
+import type { Account, RosterRecord } from './store/server-store.ts'
+import type { Watchers } from './watchers.ts'
+
+export type RosterChange = BuddyChanged | BuddyRemoved
+
+/**
+ * An account that has a session. Its buddy list is read from the store while others may be changing it: changes that
+ * come meanwhile wait, and are applied on top of what was read. A change states how things are now, so it does no
+ * harm to apply one that the reading had seen already.
+ */
+export class OnlineAccount {
+  readonly number: AccountNumber
+  readonly handle: Handle
+  readonly device: DeviceKeys
+  readonly session: ClientSession
+  readonly #watchers: Watchers<OnlineAccount>
+  readonly #roster = new Map<AccountNumber, BuddyState>() // ≤ MAX_ROSTER
+  // ≤ 2 × MAX_ROSTER: the latest change of each buddy, until the list has been sent
+  #waiting: Map<AccountNumber, RosterChange> | undefined = new Map<AccountNumber, RosterChange>()
+
+  constructor(options: {
+    readonly account: Account
+    readonly device: DeviceKeys
+    readonly session: ClientSession
+    readonly watchers: Watchers<OnlineAccount>
+  }) {
+    this.number = options.account.number
+    this.handle = options.account.handle
+    this.device = options.device
+    this.session = options.session
+    this.#watchers = options.watchers
+  }
+
+  /** Whether the client has its list, so that changes and presence make sense to it. */
+  get isReady(): boolean {
+    return this.#waiting === undefined && this.session.isOpen
+  }
+
+  load(roster: readonly RosterRecord[]): void {
+    for (const { number, state } of roster) this.#roster.set(number, state)
+  }
+
+  /** The list has been sent: what changed since it was read follows, and from now on presence. */
+  becomeReady(): void {
+    const waiting = this.#waiting ?? new Map<AccountNumber, RosterChange>()
+    this.#waiting = undefined
+    for (const number of this.buddies()) this.#watchers.add(number, this)
+    for (const change of waiting.values()) this.apply(change)
+  }
+
+  /** The session has ended: nothing more is told to it. */
+  retire(): void {
+    for (const number of this.#roster.keys()) this.#watchers.delete(number, this)
+  }
+
+  apply(change: RosterChange): void {
+    const number = change.kind === 'buddy-changed' ? change.buddy.number : change.number
+    if (this.#waiting !== undefined) {
+      this.#waiting.delete(number)
+      this.#waiting.set(number, change)
+      return
+    }
+    if (change.kind === 'buddy-changed') this.#roster.set(number, change.buddy.state)
+    else this.#roster.delete(number)
+    if (this.isBuddy(number)) this.#watchers.add(number, this)
+    else this.#watchers.delete(number, this)
+    this.session.send(change)
+  }
+
+  isBuddy(number: AccountNumber): boolean {
+    return this.#roster.get(number) === 'accepted'
+  }
+
+  /** Those who agreed, in any order. */
+  buddies(): readonly AccountNumber[] {
+    return [...this.#roster].filter(([, state]) => state === 'accepted').map(([number]) => number)
+  }
+}

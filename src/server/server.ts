@@ -1,0 +1,213 @@
+/**
+ * One server process: opens what it needs in an order in which nothing is promised before it works, and closes it in
+ * the reverse one. What the server does is in `switchboard.ts` (TCP) and `udp-service.ts` (UDP).
+ */
+import type { Clock } from '../core/clock.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { formatEndpoint } from '../core/endpoint.ts'
+import { after } from '../core/instant.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Random } from '../core/random.ts'
+import { type Identity, identityFromSeed } from '../crypto/identity.ts'
+import { Alarm } from '../io/alarm.ts'
+import type { SecureStream } from '../io/byte-stream.ts'
+import { drive } from '../io/drive.ts'
+import { hostAddresses } from '../io/host-addresses.ts'
+import { openLevelStore } from '../io/level-store.ts'
+import { listenTls } from '../io/tls.ts'
+import { formatServerLink, SESSION_ALPN } from '../protocol/server/link.ts'
+import { BindingServer } from '../stun/binding-server.ts'
+import { Accounts } from './accounts.ts'
+import { advertisedUdp, linkHost } from './advertised.ts'
+import { tlsIdentity } from './certificate.ts'
+import { DataDirectory, LINK_FILE } from './data-directory.ts'
+import { addressesOf, type HostPort, resolveHostPort } from './host-port.ts'
+import { LoginThrottle } from './login-throttle.ts'
+import type { Outside } from './outside.ts'
+import { RelayTickets } from './relay-tickets.ts'
+import { Relay } from './relay.ts'
+import { ServerTime } from './server-time.ts'
+import { openServerStore } from './store/kv-server-store.ts'
+import type { ServerStore } from './store/server-store.ts'
+import { StunWitness } from './stun-witness.ts'
+import { Switchboard } from './switchboard.ts'
+import { UdpService } from './udp-service.ts'
+import { closeAll, type NamedSockets, openUdpSockets } from './udp-sockets.ts'
+
+/** Goodbyes leave within it; a client that does not read is not waited for longer. */
+const CLOSE_WITHIN_MS = 6_000
+
+export interface ServerOptions {
+  readonly dataDirectory: string
+  readonly listen: HostPort
+  readonly udp: HostPort
+  readonly udpAlternate?: HostPort
+  /** What clients are told to connect to, where that is not what the machine itself knows. */
+  readonly publicHost?: string
+  readonly isRegistrationOpen: boolean
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+export interface RunningServer {
+  /** `holler://HOST:PORT?pin=sha256-…` */
+  readonly link: string
+  readonly tcp: Endpoint
+  readonly udp: readonly Endpoint[]
+  /** Says goodbye to everybody, and lets go of everything. */
+  close(): Promise<void>
+}
+
+/** @throws HollerError `STORE_UNUSABLE`, `ALREADY_RUNNING`, `PORT_TAKEN`, `CONFIG_INVALID`; nothing stays open then. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const opened = new Opened()
+  try {
+    return await start(options, opened)
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+async function start(options: ServerOptions, opened: Opened): Promise<RunningServer> {
+  const { clock, random, logger } = options
+  const directory = new DataDirectory(options.dataDirectory)
+  await directory.prepare()
+  const store = await openServerStore(await openLevelStore(directory.storePath))
+  opened.add(() => store.close())
+  const tls = await tlsIdentity(directory, clock.wallNow())
+  const relayKeys = await relayKeysOf(store, random)
+  const outside = outsideOf(options)
+
+  const sockets = await openUdp(options)
+  opened.add(() => closeAll(sockets))
+  const witness = new StunWitness(random.bytes(32))
+  const time = new ServerTime(clock)
+  opened.add(serveUdp(sockets, { witness, time, relayKeys, options }))
+
+  const udp = [...sockets.values()].map((socket) => socket.local)
+  const publicAddresses =
+    options.publicHost === undefined ? [] : await addressesOf(options.publicHost)
+  const switchboard = new Switchboard({
+    store,
+    outside,
+    accounts: new Accounts({
+      store,
+      outside,
+      throttle: new LoginThrottle(),
+      unknownAccountSecret: await store.secret('unknown-accounts', () => random.bytes(32)),
+      isRegistrationOpen: options.isRegistrationOpen,
+    }),
+    servicesFor: ({ channel }: SecureStream) => advertisedUdp(udp, channel, publicAddresses),
+    isWitnessed: (now, endpoint) => witness.has(now, endpoint),
+    tickets: new RelayTickets({ ...relayKeys, time }),
+  })
+  const wanted = await resolveHostPort(options.listen)
+  const listener = await listenTls({
+    address: wanted.address,
+    port: wanted.port,
+    certificatePem: tls.certificatePem,
+    keyPem: tls.keyPem,
+    alpn: [SESSION_ALPN],
+    onStream: (stream) => switchboard.accept(stream),
+  })
+  opened.add(async () => {
+    const closed = listener.close() // resolves when the last stream has closed
+    switchboard.close()
+    await noLongerThan(clock, CLOSE_WITHIN_MS, closed)
+  })
+  const tcp = listener.local
+  const link = formatServerLink({ host: hostOf(options, tcp), port: tcp.port, pin: tls.pin })
+  await directory.write(LINK_FILE, `${link}\n`)
+  logger.info('listening', { tcp: formatEndpoint(tcp), udp: udp.map(formatEndpoint) })
+  return { link, tcp, udp, close: () => opened.close() }
+}
+
+interface RelayKeys {
+  readonly signer: Identity
+  readonly relayId: Uint8Array
+}
+
+async function relayKeysOf(store: ServerStore, random: Random): Promise<RelayKeys> {
+  const seed = await store.secret('relay-ticket-key', () => random.bytes(32))
+  const relayId = await store.secret('relay-id', () => random.bytes(8))
+  return { signer: identityFromSeed(seed), relayId }
+}
+
+async function openUdp({ udp, udpAlternate }: ServerOptions): Promise<NamedSockets> {
+  const main = await resolveHostPort(udp)
+  if (udpAlternate === undefined) return await openUdpSockets(main)
+  return await openUdpSockets(main, await resolveHostPort(udpAlternate))
+}
+
+interface UdpParts {
+  readonly witness: StunWitness
+  readonly time: ServerTime
+  readonly relayKeys: RelayKeys
+  readonly options: ServerOptions
+}
+
+/** Starts STUN and relay; the returned function stops them. */
+function serveUdp(
+  sockets: NamedSockets,
+  { witness, time, relayKeys, options: { clock, random } }: UdpParts,
+): () => Promise<void> {
+  const stun = new BindingServer({
+    sockets: [...sockets].map(([id, { local }]) => ({ id, endpoint: local })),
+  })
+  const relay = new Relay({
+    relayId: relayKeys.relayId,
+    ticketKey: relayKeys.signer.publicKey,
+    cookieSecret: random.bytes(32),
+    random,
+    time,
+  })
+  const driver = drive(new UdpService({ stun, relay, witness }), {
+    clock,
+    sockets: { primary: [], named: sockets },
+    onEvent: () => undefined,
+  })
+  return () => {
+    driver.stop()
+    return Promise.resolve()
+  }
+}
+
+function outsideOf({ clock, random, logger }: ServerOptions): Outside {
+  return { clock, random, logger, makeAlarm: (onDue) => new Alarm(clock, onDue) }
+}
+
+function hostOf({ publicHost, listen }: ServerOptions, listening: Endpoint): string {
+  return linkHost({
+    ...(publicHost === undefined ? {} : { publicHost }),
+    listenHost: listen.host,
+    listening,
+    hostAddresses: hostAddresses(),
+  })
+}
+
+/** What has been opened so far, closed in the reverse order. */
+class Opened {
+  readonly #closers: (() => Promise<void>)[] = [] // one for each thing that `start` opens
+
+  add(close: () => Promise<void>): void {
+    this.#closers.push(close)
+  }
+
+  async close(): Promise<void> {
+    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
+      await close()
+    }
+  }
+}
+
+async function noLongerThan(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
+  let alarm: Alarm | undefined
+  const timeout = new Promise<void>((resolve) => {
+    alarm = new Alarm(clock, () => resolve())
+    alarm.set(after(clock.now(), ms))
+  })
+  await Promise.race([work, timeout])
+  alarm?.clear()
+}

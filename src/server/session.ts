@@ -1,0 +1,394 @@
+/**
+ * One client's TCP session, from the end of the TLS handshake to its last byte:
+ *
+ *     fresh ── hello ──► challenged ── response ──► online ──► ended
+ *       └ register (once; the session stays fresh)
+ *
+ * Before login it is a stranger: small frames, ten seconds in all, a handful of messages, and whatever is out of
+ * sequence ends it. After login its messages are handled in order, one at a time. Nothing a client does or leaves
+ * undone reaches further than its own session.
+ */
+import { after, earliest, type Instant } from '../core/instant.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { HollerError } from '../core/holler-error.ts'
+import type { LogFields } from '../core/logger.ts'
+import type { SecureStream } from '../io/byte-stream.ts'
+import { type DecodedMessage, UNKNOWN_MESSAGE } from '../protocol/server/decode.ts'
+import {
+  type ClientMessage,
+  type Goodbye,
+  type Hello,
+  type Register,
+  type RequestId,
+  type Response,
+  SERVER_PROTOCOL_VERSION,
+  type ServerMessage,
+} from '../protocol/server/messages.ts'
+import type { LoginAttempt } from './accounts.ts'
+import { type Answer, done, type Refusal, refused } from './answer.ts'
+import { ClientHeartbeat } from './client-heartbeat.ts'
+import { reportOf, type SessionRecord } from './client-session.ts'
+import { MessageStream } from './message-stream.ts'
+import type { OnlineAccount } from './online-account.ts'
+import type { Outside } from './outside.ts'
+import { printable } from './printable.ts'
+import type { OpenSession, SessionEnd, SessionServices } from './session-services.ts'
+import { TokenBucket } from './token-buckets.ts'
+
+/** From the end of the TLS handshake to `welcome`; argon2id on a slow client is within it. */
+export const LOGIN_WITHIN_MS = 10_000
+
+/**
+ * A challenge leaves so long after its `hello`, however long the store took: some microseconds more or less would
+ * tell an account that exists from one that does not.
+ */
+const CHALLENGE_AFTER_MS = 5
+
+/** A registration and a login are three; the rest is for mistakes. */
+const MOST_BEFORE_LOGIN = 8
+
+/** What a busy daemon never reaches. Beyond it messages are not refused, they wait: TCP slows their sender down. */
+const MESSAGES = { burst: 256, everyMs: 20 }
+
+/** When a client may try again after the store failed: a full disk is not emptied sooner. */
+const STORE_RETRY_MS = 5_000
+
+type OnlineMessage = Exclude<ClientMessage, Hello | Response | Register>
+
+type SessionState =
+  | { readonly kind: 'fresh' }
+  | { readonly kind: 'challenged'; readonly attempt: LoginAttempt }
+  | { readonly kind: 'online'; readonly account: OnlineAccount }
+  | { readonly kind: 'ended' }
+
+export class Session implements OpenSession {
+  readonly remote: Endpoint
+  readonly services: readonly Endpoint[]
+  readonly #stream: SecureStream
+  readonly #messages: MessageStream
+  readonly #server: SessionServices
+  readonly #outside: Outside
+  readonly #alarm: ReturnType<Outside['makeAlarm']>
+  readonly #budget: TokenBucket
+  readonly #heartbeat: ClientHeartbeat
+  readonly #loginDueAt: Instant
+  #state: SessionState = { kind: 'fresh' }
+  #record: SessionRecord
+  #received = 0
+  #pause: { readonly until: Instant; readonly resolve: () => void } | undefined // messages are handled one at a time
+  #hasRegistered = false
+
+  constructor(stream: SecureStream, server: SessionServices, outside: Outside) {
+    const now = outside.clock.now()
+    this.#stream = stream
+    this.#server = server
+    this.#outside = outside
+    this.remote = stream.channel.remote
+    this.services = server.servicesFor(stream)
+    this.#record = { remote: this.remote, client: '', connectedAtMs: outside.clock.wallNow() }
+    this.#alarm = outside.makeAlarm((due) => this.#handleTimeout(due))
+    this.#budget = new TokenBucket(now, MESSAGES)
+    this.#loginDueAt = after(now, LOGIN_WITHIN_MS)
+    this.#heartbeat = new ClientHeartbeat(now)
+    this.#messages = new MessageStream(stream, outside, {
+      onMessage: (message) => this.#handle(message),
+      onHeard: (at) => this.#heartbeat.heard(at),
+      onSpoilt: (why) => this.#violated(why),
+      onClosed: (why) => this.#finish('lost', why),
+      onDeadline: () => this.#rearm(),
+    })
+  }
+
+  start(): void {
+    this.#server.opened(this)
+    this.#rearm()
+    this.#messages.start()
+  }
+
+  get record(): SessionRecord {
+    return this.#record
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#heartbeat.roundTripMs
+  }
+
+  get isOpen(): boolean {
+    return this.#state.kind !== 'ended'
+  }
+
+  get isLoggedIn(): boolean {
+    return this.#state.kind === 'online'
+  }
+
+  send(message: ServerMessage): void {
+    this.#messages.send(message)
+  }
+
+  sendFrame(frame: Uint8Array): void {
+    this.#messages.sendFrame(frame)
+  }
+
+  mayPage(): Promise<void> {
+    return this.#messages.mayPage()
+  }
+
+  end(reason: Goodbye['reason'], retryAfterMs = 0): void {
+    if (!this.isOpen) return
+    this.send({ kind: 'goodbye', reason, retryAfterMs })
+    this.#messages.close()
+    this.#finish(reason, reason)
+  }
+
+  /** Closes at once, without a word: for whom the server has no room. */
+  cut(why: string): void {
+    this.#messages.cut(why)
+  }
+
+  async #handle(message: DecodedMessage<ClientMessage>): Promise<void> {
+    try {
+      await this.#slowDown()
+      if (!this.isOpen) return
+      if (message.ok) await this.#handleMessage(message.value)
+      else this.#handleUnreadable(message)
+    } catch (error) {
+      this.#handleFailure(error, message)
+    }
+  }
+
+  async #handleMessage(message: ClientMessage): Promise<void> {
+    switch (message.kind) {
+      case 'hello':
+        await this.#handleHello(message)
+        return
+      case 'response':
+        await this.#handleResponse(message)
+        return
+      case 'register':
+        await this.#handleRegister(message)
+        return
+      case 'ping':
+      case 'pong':
+      case 'report':
+      case 'logout':
+      case 'buddy-request':
+      case 'buddy-accept':
+      case 'buddy-reject':
+      case 'buddy-remove':
+      case 'set-presence':
+      case 'introduce':
+        if (this.#state.kind === 'online') await this.#handleOnline(this.#state.account, message)
+        else this.#violated(`${message.kind} before login`)
+    }
+  }
+
+  async #handleOnline(account: OnlineAccount, message: OnlineMessage): Promise<void> {
+    const now = this.#outside.clock.now()
+    switch (message.kind) {
+      case 'ping':
+        this.send({ kind: 'pong', id: message.id, timeMs: this.#outside.clock.wallNow() })
+        return
+      case 'pong':
+        this.#heartbeat.answered(now, message.id)
+        return
+      case 'report':
+        this.#record = { ...this.#record, report: reportOf(message) }
+        this.#reply(message.id, done)
+        return
+      case 'logout':
+        this.#reply(message.id, done)
+        this.end('logged-out')
+        return
+      case 'buddy-request':
+      case 'buddy-accept':
+      case 'buddy-reject':
+      case 'buddy-remove':
+      case 'set-presence':
+      case 'introduce':
+        this.#reply(message.id, await this.#server.request(now, account, message))
+    }
+  }
+
+  async #handleHello(hello: Hello): Promise<void> {
+    if (this.#state.kind !== 'fresh') {
+      this.#violated('hello out of sequence')
+      return
+    }
+    if (hello.version !== SERVER_PROTOCOL_VERSION) {
+      this.#turnAway(refused('unsupported', 'This server speaks another version'))
+      return
+    }
+    this.#record = { ...this.#record, client: hello.client }
+    const answerAt = after(this.#outside.clock.now(), CHALLENGE_AFTER_MS)
+    const attempt = await this.#server.accounts.begin(hello, this.#stream.channel)
+    if (attempt.kind === 'refused') {
+      this.#turnAway(attempt)
+      return
+    }
+    await this.#until(answerAt)
+    if (!this.isOpen) return
+    this.#state = { kind: 'challenged', attempt }
+    this.send({ kind: 'challenge', scram: attempt.scram.serverFirst })
+  }
+
+  async #handleResponse(response: Response): Promise<void> {
+    if (this.#state.kind !== 'challenged') {
+      this.#violated('response out of sequence')
+      return
+    }
+    const { attempt } = this.#state
+    const login = this.#server.accounts.finish(this.#outside.clock.now(), attempt, response)
+    if (login.kind === 'refused') {
+      const { code } = login
+      const level = code === 'auth-failed' ? 'info' : 'debug' // the throttle bounds how many of these there are
+      this.#log(level, 'login refused', { name: printable(attempt.name), code })
+      this.#turnAway(login)
+      return
+    }
+    const account = this.#server.attach(this, login)
+    this.#state = { kind: 'online', account }
+    this.#messages.raiseFrameLimit()
+    this.#log('info', 'logged in', {
+      account: login.account.number,
+      client: printable(this.#record.client),
+    })
+    await this.#server.arrive(account, login)
+    if (!this.isOpen) return
+    this.#ping(this.#outside.clock.now())
+    this.#rearm()
+  }
+
+  async #handleRegister(message: Register): Promise<void> {
+    if (this.#state.kind !== 'fresh' || this.#hasRegistered) {
+      this.#violated('register out of sequence')
+      return
+    }
+    const outcome = await this.#server.accounts.register(message, this.remote)
+    if ('kind' in outcome) {
+      this.#refuse(undefined, outcome)
+      return
+    }
+    this.#hasRegistered = true
+    const { number, handle } = outcome
+    this.#log('info', 'registered', { account: number, handle })
+    this.send({ kind: 'registered', number, handle })
+  }
+
+  #handleUnreadable({ why, id }: Extract<DecodedMessage<never>, { ok: false }>): void {
+    if (why.startsWith(UNKNOWN_MESSAGE)) {
+      this.#refuse(id, refused('unsupported', 'This server does not know that message'))
+    } else if (id !== undefined && this.isLoggedIn) {
+      this.#refuse(id, refused('malformed', 'A field of the message is missing or out of bounds'))
+    } else this.#violated(why)
+  }
+
+  // The border of a session: what fails here is this session's trouble and the log's, not the server's.
+  #handleFailure(error: unknown, message: DecodedMessage<ClientMessage>): void {
+    const { logger } = this.#outside
+    if (error instanceof HollerError && error.code === 'STORE_UNUSABLE') {
+      logger.error('The store failed', { why: error.message })
+      const refusal = refused('temporary', 'The server cannot reach its store', STORE_RETRY_MS)
+      const isRequest = message.ok && 'id' in message.value
+      if (isRequest) this.#refuse(message.value.id, refusal)
+      else this.#turnAway(refusal)
+      return
+    }
+    logger.error('A session failed', { why: error instanceof Error ? error.stack : String(error) })
+    this.cut('failed')
+  }
+
+  #handleTimeout(now: Instant): void {
+    if (this.#pause !== undefined && this.#pause.until <= now) this.#endPause()
+    this.#messages.handleTimeout(now)
+    if (!this.isOpen) return
+    if (this.isLoggedIn ? this.#heartbeat.goneAt <= now : this.#loginDueAt <= now) {
+      this.end('timeout')
+      return
+    }
+    if (this.isLoggedIn && this.#heartbeat.isSilent(now)) this.#ping(now)
+    this.#rearm()
+  }
+
+  #rearm(): void {
+    if (!this.isOpen) return
+    const own = this.isLoggedIn ? this.#heartbeat.nextAt : this.#loginDueAt
+    this.#alarm.set(earliest(own, this.#messages.deadline, this.#pause?.until))
+  }
+
+  #ping(now: Instant): void {
+    this.send({ kind: 'ping', id: this.#heartbeat.ask(now) })
+  }
+
+  /** Too many messages: the next one waits. Before login there is no next one. */
+  async #slowDown(): Promise<void> {
+    this.#received += 1
+    if (!this.isLoggedIn && this.#received > MOST_BEFORE_LOGIN) this.#violated('too many messages')
+    const now = this.#outside.clock.now()
+    if (this.isLoggedIn && !this.#budget.take(now)) {
+      await this.#until(after(now, this.#budget.waitMs(now)))
+      this.#budget.take(this.#outside.clock.now())
+    }
+  }
+
+  async #until(until: Instant): Promise<void> {
+    if (!this.isOpen || until <= this.#outside.clock.now()) return
+    await new Promise<void>((resolve) => {
+      this.#pause = { until, resolve }
+      this.#rearm()
+    })
+  }
+
+  #endPause(): void {
+    const pause = this.#pause
+    this.#pause = undefined
+    pause?.resolve()
+  }
+
+  #reply(id: RequestId, answer: Answer): void {
+    if (answer.kind === 'done') this.send({ kind: 'ok', id })
+    else this.#refuse(id, answer)
+  }
+
+  #refuse(id: RequestId | undefined, { code, text, retryAfterMs }: Refusal): void {
+    this.send({
+      kind: 'error',
+      code,
+      text,
+      ...(id === undefined ? {} : { id }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    })
+  }
+
+  /** Refuses a login: the connection has one attempt, and the error is its last word. */
+  #turnAway(refusal: Refusal): void {
+    if (!this.isOpen) return
+    this.#refuse(undefined, refusal)
+    this.#messages.close()
+    this.#finish('protocol-error', refusal.code)
+  }
+
+  #violated(why: string): void {
+    if (!this.isOpen) return
+    this.#refuse(undefined, refused('malformed', 'That is not this protocol'))
+    this.#log(this.isLoggedIn ? 'info' : 'debug', 'protocol violated', { why: printable(why) })
+    this.end('protocol-error')
+  }
+
+  #finish(end: SessionEnd, why: string): void {
+    if (!this.isOpen) return
+    const account = this.#state.kind === 'online' ? this.#state.account : undefined
+    const level = account === undefined ? 'debug' : 'info' // strangers could fill a disk
+    this.#state = { kind: 'ended' }
+    this.#alarm.clear()
+    this.#endPause()
+    this.#log(level, 'session ended', {
+      why: printable(why),
+      ...(account && { account: account.number }),
+    })
+    this.#server.ended(this, account, end)
+  }
+
+  #log(level: 'info' | 'debug', message: string, fields: LogFields): void {
+    this.#outside.logger[level](message, { remote: this.remote.address, ...fields })
+  }
+}

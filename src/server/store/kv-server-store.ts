@@ -1,0 +1,330 @@
+/**
+ * The server's store over an ordered key-value store, whose writes are atomic and durable.
+ *
+ * | key | holds |
+ * |---|---|
+ * | `format` | the version of this table |
+ * | `next-number` | the number that the next account gets |
+ * | `account/NUMBER` | the account |
+ * | `handle/HANDLE` | whose handle it is |
+ * | `devices/NUMBER` | the devices it has logged in from |
+ * | `roster/NUMBER/BUDDY` | one side of a pair; the other side is `roster/BUDDY/NUMBER`, always written with it |
+ * | `secret/NAME` | a secret of the server |
+ *
+ * Changes run one after another, so that what a change has read still holds when it writes; reads run beside them.
+ */
+import { z } from 'zod'
+import { equalBytes } from '../../core/bytes.ts'
+import { HollerError } from '../../core/holler-error.ts'
+import type { Store, StoreChange } from '../../core/store.ts'
+import type { AccountNumber, DeviceKeys } from '../../protocol/server/messages.ts'
+import { FIRST_ACCOUNT_NUMBER, type Handle } from '../handle.ts'
+import { bytesField, putRecord, readRecord } from './record.ts'
+import {
+  type Account,
+  MAX_DEVICES,
+  MAX_PENDING_IN,
+  MAX_ROSTER,
+  mirrored,
+  type NewAccount,
+  type Person,
+  type Relation,
+  type RelationChange,
+  type RelationOutcome,
+  type RosterRecord,
+  type ServerStore,
+} from './server-store.ts'
+
+const FORMAT = 1
+
+const handleField = z.custom<Handle>((value) => typeof value === 'string')
+
+const formatRecord = z.object({ version: z.number() })
+const nextNumberRecord = z.object({ next: z.number() })
+const handleRecord = z.object({ number: z.number() })
+const secretRecord = z.object({ bytes: bytesField })
+
+const accountRecord = z.object({
+  number: z.number(),
+  handle: handleField,
+  verifier: z.object({
+    salt: bytesField,
+    hashing: z.object({ memoryKiB: z.number(), passes: z.number(), lanes: z.number() }),
+    storedKey: bytesField,
+    serverKey: bytesField,
+  }),
+  createdAtMs: z.number(),
+  startsInvisible: z.boolean(),
+  revision: z.number(),
+})
+
+const devicesRecord = z.object({
+  devices: z.array(
+    z.object({ identity: bytesField, static: bytesField, staticSignature: bytesField }),
+  ), // ≤ MAX_DEVICES
+})
+
+const rosterRecord = z.object({
+  number: z.number(),
+  handle: handleField,
+  state: z.enum(['accepted', 'pending-out', 'pending-in']),
+  note: z.string(),
+})
+
+type RosterSide = z.output<typeof rosterRecord>
+
+export interface RosterLimits {
+  readonly roster: number
+  readonly pendingIn: number
+}
+
+/**
+ * The store belongs to what is returned, and is closed with it, or when this fails.
+ *
+ * @throws HollerError `STORE_UNUSABLE` when a newer holler-server has written the store
+ */
+export async function openServerStore(
+  store: Store,
+  limits: RosterLimits = { roster: MAX_ROSTER, pendingIn: MAX_PENDING_IN },
+): Promise<ServerStore> {
+  const opened = new KvServerStore(store, limits)
+  try {
+    await opened.checkFormat()
+    return opened
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+class KvServerStore implements ServerStore {
+  readonly #store: Store
+  readonly #limits: RosterLimits
+  #lastChange: Promise<unknown> = Promise.resolve()
+
+  constructor(store: Store, limits: RosterLimits) {
+    this.#store = store
+    this.#limits = limits
+  }
+
+  async checkFormat(): Promise<void> {
+    const format = await this.#read(formatRecord, 'format')
+    if (format === undefined)
+      await this.#write([putRecord(formatRecord, 'format', { version: FORMAT })])
+    else if (format.version > FORMAT) {
+      throw new HollerError(
+        'STORE_UNUSABLE',
+        `The store has format ${format.version}; this version reads up to ${FORMAT}`,
+      )
+    }
+  }
+
+  createAccount({ handle, verifier, createdAtMs }: NewAccount): Promise<Account | undefined> {
+    return this.#inOrder(async () => {
+      if ((await this.#read(handleRecord, handleKey(handle))) !== undefined) return undefined
+      const number =
+        (await this.#read(nextNumberRecord, 'next-number'))?.next ?? FIRST_ACCOUNT_NUMBER
+      const account = {
+        number,
+        handle,
+        verifier,
+        createdAtMs,
+        startsInvisible: false,
+        revision: 1,
+      }
+      await this.#write([
+        putRecord(nextNumberRecord, 'next-number', { next: number + 1 }),
+        putRecord(accountRecord, accountKey(number), account),
+        putRecord(handleRecord, handleKey(handle), { number }),
+      ])
+      return account
+    })
+  }
+
+  async account(number: AccountNumber): Promise<Account | undefined> {
+    return await this.#read(accountRecord, accountKey(number))
+  }
+
+  async accountByHandle(handle: Handle): Promise<Account | undefined> {
+    const found = await this.#read(handleRecord, handleKey(handle))
+    // An unknown handle costs the same two reads as a known one: a login must not tell them apart by their time.
+    return await this.account(found?.number ?? 0)
+  }
+
+  updateAccount(account: Account): Promise<boolean> {
+    return this.#inOrder(async () => {
+      const present = await this.account(account.number)
+      if (present?.revision !== account.revision) return false
+      const next = { ...account, revision: account.revision + 1 }
+      await this.#write([putRecord(accountRecord, accountKey(account.number), next)])
+      return true
+    })
+  }
+
+  async devices(number: AccountNumber): Promise<readonly DeviceKeys[]> {
+    return (await this.#read(devicesRecord, devicesKey(number)))?.devices ?? []
+  }
+
+  recordDevice(number: AccountNumber, device: DeviceKeys): Promise<void> {
+    return this.#inOrder(async () => {
+      const present = await this.devices(number)
+      const others = present.filter(({ identity }) => !equalBytes(identity, device.identity))
+      const devices = [device, ...others].slice(0, MAX_DEVICES)
+      await this.#write([putRecord(devicesRecord, devicesKey(number), { devices })])
+    })
+  }
+
+  async roster(number: AccountNumber): Promise<readonly RosterRecord[]> {
+    const sides = await this.#rosterSides(number)
+    return await Promise.all(sides.map((side) => this.#withDevice(side)))
+  }
+
+  changeRelation(
+    first: Person,
+    second: Person,
+    decide: (present: Relation) => RelationChange,
+  ): Promise<RelationOutcome> {
+    return this.#inOrder(async () => {
+      const key = rosterKey(first.number, second.number)
+      const before = (await this.#read(rosterRecord, key))?.state ?? 'none'
+      const change = decide(before)
+      const after = change.relation
+      if (after === before) return { kind: 'done', before, after }
+      if (before === 'none') {
+        const whose = await this.#whoseListIsFull(first, second, after)
+        if (whose !== undefined) return { kind: 'full', whose }
+      }
+      const devices = after === 'accepted' ? await this.#devicesOf(first, second) : {}
+      await this.#write([
+        sideChange(first, second, after, ''),
+        sideChange(second, first, mirrored(after), change.note ?? ''),
+      ])
+      return { kind: 'done', before, after, ...devices }
+    })
+  }
+
+  secret(name: string, make: () => Uint8Array): Promise<Uint8Array> {
+    return this.#inOrder(async () => {
+      const key = `secret/${name}`
+      const present = await this.#read(secretRecord, key)
+      if (present !== undefined) return present.bytes
+      const bytes = make()
+      await this.#write([putRecord(secretRecord, key, { bytes })])
+      return bytes
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#lastChange
+    await this.#store.close()
+  }
+
+  async #devicesOf(
+    first: Person,
+    second: Person,
+  ): Promise<{ firstDevice?: DeviceKeys; secondDevice?: DeviceKeys }> {
+    const [firstDevice] = await this.devices(first.number)
+    const [secondDevice] = await this.devices(second.number)
+    return {
+      ...(firstDevice === undefined ? {} : { firstDevice }),
+      ...(secondDevice === undefined ? {} : { secondDevice }),
+    }
+  }
+
+  async #whoseListIsFull(
+    first: Person,
+    second: Person,
+    relation: Relation,
+  ): Promise<'first' | 'second' | undefined> {
+    if (await this.#isFull(first.number, relation)) return 'first'
+    return (await this.#isFull(second.number, mirrored(relation))) ? 'second' : undefined
+  }
+
+  async #isFull(number: AccountNumber, added: Relation): Promise<boolean> {
+    const sides = await this.#rosterSides(number)
+    if (sides.length >= this.#limits.roster) return true
+    if (added !== 'pending-in') return false
+    const waiting = sides.filter(({ state }) => state === 'pending-in')
+    return waiting.length >= this.#limits.pendingIn
+  }
+
+  async #rosterSides(number: AccountNumber): Promise<readonly RosterSide[]> {
+    const prefix = `roster/${sortable(number)}/`
+    const sides: RosterSide[] = [] // ≤ MAX_ROSTER
+    try {
+      for await (const [key, value] of this.#store.range({ from: prefix, before: `${prefix}:` })) {
+        sides.push(readRecord(rosterRecord, key, value))
+      }
+    } catch (error) {
+      throw unusable(error)
+    }
+    return sides
+  }
+
+  async #withDevice(side: RosterSide): Promise<RosterRecord> {
+    if (side.state !== 'accepted') return side
+    const [device] = await this.devices(side.number)
+    return device === undefined ? side : { ...side, device }
+  }
+
+  async #read<S extends z.ZodType>(schema: S, key: string): Promise<z.output<S> | undefined> {
+    try {
+      const value = await this.#store.get(key)
+      return value === undefined ? undefined : readRecord(schema, key, value)
+    } catch (error) {
+      throw unusable(error)
+    }
+  }
+
+  async #write(changes: readonly StoreChange[]): Promise<void> {
+    try {
+      await this.#store.write(changes)
+    } catch (error) {
+      throw unusable(error)
+    }
+  }
+
+  #inOrder<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#lastChange.then(change)
+    this.#lastChange = result.catch(() => undefined) // whoever asked for the change hears of its failure
+    return result
+  }
+}
+
+function sideChange(whose: Person, of: Person, relation: Relation, note: string): StoreChange {
+  const key = rosterKey(whose.number, of.number)
+  if (relation === 'none') return { kind: 'delete', key }
+  return putRecord(rosterRecord, key, {
+    number: of.number,
+    handle: of.handle,
+    state: relation,
+    note: relation === 'pending-in' ? note : '',
+  })
+}
+
+function unusable(error: unknown): HollerError {
+  if (error instanceof HollerError) return error
+  const why = error instanceof Error ? error.message : String(error)
+  return new HollerError('STORE_UNUSABLE', `The store failed: ${why}`, { cause: error })
+}
+
+/** 2^53 has 16 digits: so byte order is number order. `:` comes right after `9`. */
+function sortable(number: AccountNumber): string {
+  return String(number).padStart(16, '0')
+}
+
+function accountKey(number: AccountNumber): string {
+  return `account/${sortable(number)}`
+}
+
+function handleKey(handle: Handle): string {
+  return `handle/${handle}`
+}
+
+function devicesKey(number: AccountNumber): string {
+  return `devices/${sortable(number)}`
+}
+
+function rosterKey(whose: AccountNumber, of: AccountNumber): string {
+  return `roster/${sortable(whose)}/${sortable(of)}`
+}

@@ -1,0 +1,50 @@
+/**
+ * One record: `checksum 8 | JSON`. The checksum covers the key too, so that a record which turns up under another
+ * key is as damaged as one whose bytes have changed: LevelDB's own checksums are of blocks, and not checked on read.
+ */
+import { z } from 'zod'
+import { concatBytes, equalBytes, toBase64, utf8 } from '../../core/bytes.ts'
+import { HollerError } from '../../core/holler-error.ts'
+import type { StoreChange } from '../../core/store.ts'
+import { sha256 } from '../../crypto/hash.ts'
+
+const CHECKSUM_BYTES = 8
+
+/** Bytes are base64 on disk. */
+export const bytesField = z.codec(
+  z.base64(),
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array),
+  { decode: (text) => Uint8Array.from(Buffer.from(text, 'base64')), encode: toBase64 },
+)
+
+export function putRecord<S extends z.ZodType>(
+  schema: S,
+  key: string,
+  value: z.output<S>,
+): StoreChange {
+  const json = utf8(JSON.stringify(z.encode(schema, value)))
+  return { kind: 'put', key, value: concatBytes(checksumOf(key, json), json) }
+}
+
+/** @throws HollerError `STORE_UNUSABLE` when this is not what was once written under the key. */
+export function readRecord<S extends z.ZodType>(
+  schema: S,
+  key: string,
+  bytes: Uint8Array,
+): z.output<S> {
+  const json = bytes.subarray(CHECKSUM_BYTES)
+  if (!equalBytes(bytes.subarray(0, CHECKSUM_BYTES), checksumOf(key, json))) throw damaged(key)
+  try {
+    return z.decode(schema, JSON.parse(Buffer.from(json).toString('utf8')) as z.input<S>)
+  } catch (error) {
+    throw damaged(key, error)
+  }
+}
+
+function checksumOf(key: string, json: Uint8Array): Uint8Array {
+  return sha256(utf8(key), Uint8Array.of(0), json).subarray(0, CHECKSUM_BYTES)
+}
+
+function damaged(key: string, cause?: unknown): HollerError {
+  return new HollerError('STORE_UNUSABLE', `The record "${key}" in the store is damaged`, { cause })
+}

@@ -1,0 +1,117 @@
+/**
+ * The port for everything of the server that must survive. No call that changes something returns before it is on
+ * disk. Implementations: `kv-server-store.ts` over any ordered key-value store; `test/contract/server-store.contract.ts`
+ * is what each must do.
+ *
+ * Where the store cannot do its work (disk full, damaged record), calls reject with HollerError `STORE_UNUSABLE`.
+ */
+import type {
+  AccountNumber,
+  BuddyState,
+  DeviceKeys,
+  PasswordVerifier,
+} from '../../protocol/server/messages.ts'
+import type { Handle } from '../handle.ts'
+
+/** The longest buddy list: requests beyond it are refused. */
+export const MAX_ROSTER = 2_000
+
+/** Requests of others that an account may have waiting: nobody's list can be filled by strangers. */
+export const MAX_PENDING_IN = 200
+
+/** Devices remembered for an account; of more, the longest unused is forgotten. */
+export const MAX_DEVICES = 8
+
+export interface Account {
+  readonly number: AccountNumber
+  readonly handle: Handle
+  readonly verifier: PasswordVerifier
+  /** Wall clock, ms since 1970 UTC. */
+  readonly createdAtMs: number
+  /** The account was last seen choosing to be invisible, so it must not flash up as online when it logs in again. */
+  readonly startsInvisible: boolean
+  /** Rises with each change; a change names the revision it was made from. */
+  readonly revision: number
+}
+
+export type NewAccount = Pick<Account, 'handle' | 'verifier' | 'createdAtMs'>
+
+/** One side of a pair, as that side's list shows the other. */
+export interface RosterRecord {
+  readonly number: AccountNumber
+  readonly handle: Handle
+  readonly state: BuddyState
+  /** What a requester wrote; empty unless the state is `pending-in`. */
+  readonly note: string
+  /** The device that the other last logged in from; for accepted buddies only. */
+  readonly device?: DeviceKeys
+}
+
+/** How two accounts stand to each other, seen from the first; the second sees the mirror image. */
+export type Relation = BuddyState | 'none'
+
+export interface RelationChange {
+  readonly relation: Relation
+  /** For `pending-out`: what the first wrote to the second. */
+  readonly note?: string
+}
+
+export type Person = Pick<Account, 'number' | 'handle'>
+
+export type RelationOutcome =
+  /** Both sides are written, or nothing had to be. */
+  | {
+      readonly kind: 'done'
+      readonly before: Relation
+      readonly after: Relation
+      /** Of buddies, the device that each last logged in from. */
+      readonly firstDevice?: DeviceKeys
+      readonly secondDevice?: DeviceKeys
+    }
+  /** A limit of a list stands against it; nothing was written. */
+  | { readonly kind: 'full'; readonly whose: 'first' | 'second' }
+
+export interface ServerStore {
+  /** Gives the next number, which is never used again; `undefined` when the handle is taken. */
+  createAccount(account: NewAccount): Promise<Account | undefined>
+  account(number: AccountNumber): Promise<Account | undefined>
+  accountByHandle(handle: Handle): Promise<Account | undefined>
+  /** Compare-and-set: `false`, and nothing is written, when the stored revision is another. */
+  updateAccount(account: Account): Promise<boolean>
+
+  /** The devices an account has logged in from, the last used first. */
+  devices(number: AccountNumber): Promise<readonly DeviceKeys[]>
+  /** Puts a device first. */
+  recordDevice(number: AccountNumber, device: DeviceKeys): Promise<void>
+
+  /** The whole list, by number. */
+  roster(number: AccountNumber): Promise<readonly RosterRecord[]>
+  /**
+   * Changes both sides of a pair at once. `decide` gets the present relation and returns the new one; it may be
+   * called more than once and must only compute. Outcomes of one pair come in the order in which they took effect, so
+   * that whoever tells them on does not end with an older one.
+   */
+  changeRelation(
+    first: Person,
+    second: Person,
+    decide: (present: Relation) => RelationChange,
+  ): Promise<RelationOutcome>
+
+  /** A secret of the server's own; whoever asks first under a name decides it. */
+  secret(name: string, make: () => Uint8Array): Promise<Uint8Array>
+
+  close(): Promise<void>
+}
+
+/** The same relation, seen from the other side. */
+export function mirrored(relation: Relation): Relation {
+  switch (relation) {
+    case 'pending-in':
+      return 'pending-out'
+    case 'pending-out':
+      return 'pending-in'
+    case 'accepted':
+    case 'none':
+      return relation
+  }
+}

@@ -1,0 +1,287 @@
+/**
+ * Holds the sessions together: who is online, what they are told of each other, what they may ask. It has no socket
+ * and no clock of its own; `server.ts` hands it streams, tests hand it streams of their own.
+ *
+ * What is told is in the store before it is told. What two sessions learn of each other passes through here alone:
+ * lists and their changes by `buddies.ts`, presence by `presence.ts`, addresses by `rendezvous.ts`.
+ */
+import type { Endpoint } from '../core/endpoint.ts'
+import { earliest, type Instant } from '../core/instant.ts'
+import { integerBetween } from '../core/random.ts'
+import type { SecureStream } from '../io/byte-stream.ts'
+import { encodeServerMessage } from '../protocol/server/encode.ts'
+import type {
+  AccountNumber,
+  BuddyChanged,
+  PresenceEntry,
+  RosterEntry,
+  ServerMessage,
+  SetPresence,
+} from '../protocol/server/messages.ts'
+import { presencePages, rosterPages } from '../protocol/server/pages.ts'
+import { encodeFrame } from '../tcp/frame.ts'
+import type { Accounts, LoggedIn } from './accounts.ts'
+import { type Answer, done, rateLimited } from './answer.ts'
+import { Buddies } from './buddies.ts'
+import { Directory } from './directory.ts'
+import { Gate } from './gate.ts'
+import { OnlineAccount } from './online-account.ts'
+import type { DeadlineAlarm, Outside } from './outside.ts'
+import { Presence } from './presence.ts'
+import type { RelayTickets } from './relay-tickets.ts'
+import { Rendezvous } from './rendezvous.ts'
+import { HEARTBEAT_MS } from './client-heartbeat.ts'
+import type {
+  OpenSession,
+  SessionEnd,
+  SessionRequest,
+  SessionServices,
+} from './session-services.ts'
+import { Session } from './session.ts'
+import type { RosterRecord, ServerStore } from './store/server-store.ts'
+import { type BucketShape, TokenBuckets } from './token-buckets.ts'
+import { Watchers } from './watchers.ts'
+
+/** Each change is told to every buddy, and to be invisible or not is written to disk. */
+const PRESENCE_CHANGES: BucketShape = { burst: 20, everyMs: 1_000 }
+
+/** How many clients a second a restarted server is to be found by. */
+const RECONNECTS_PER_SECOND = 500
+/** A restart takes about that long. */
+const RESTART_MS = 500
+
+export interface SwitchboardOptions {
+  readonly store: ServerStore
+  readonly accounts: Accounts
+  readonly outside: Outside
+  /** Where a client reaches the UDP service, judged by where its TCP session arrived. */
+  readonly servicesFor: (stream: SecureStream) => readonly Endpoint[]
+  readonly isWitnessed: (now: Instant, endpoint: Endpoint) => boolean
+  readonly tickets?: RelayTickets
+}
+
+export interface SwitchboardStats {
+  readonly strangers: number
+  readonly online: number
+}
+
+export class Switchboard implements SessionServices {
+  readonly accounts: Accounts
+  readonly #options: SwitchboardOptions
+  readonly #outside: Outside
+  readonly #gate = new Gate()
+  readonly #sessions = new Set<OpenSession>() // BOUNDED: strangers by the gate, all by the process's descriptors
+  readonly #directory = new Directory()
+  readonly #watchers = new Watchers<OnlineAccount>()
+  readonly #presence = new Presence()
+  readonly #presenceRate = new TokenBuckets(PRESENCE_CHANGES)
+  readonly #buddies: Buddies
+  readonly #rendezvous: Rendezvous
+  readonly #alarm: DeadlineAlarm
+  #isClosed = false
+
+  constructor(options: SwitchboardOptions) {
+    this.#options = options
+    this.accounts = options.accounts
+    this.#outside = options.outside
+    this.#buddies = new Buddies({
+      store: options.store,
+      directory: this.#directory,
+      onAgreed: (a, b) => this.#showEachOther(a, b),
+    })
+    this.#rendezvous = new Rendezvous({
+      directory: this.#directory,
+      isInvisible: (number) => this.#presence.isInvisible(number),
+      isWitnessed: options.isWitnessed,
+      ...(options.tickets === undefined ? {} : { tickets: options.tickets }),
+    })
+    this.#alarm = options.outside.makeAlarm((now) => this.#handleTimeout(now))
+  }
+
+  get stats(): SwitchboardStats {
+    return { strangers: this.#gate.size, online: this.#directory.size }
+  }
+
+  /** A TLS handshake is done. */
+  accept(stream: SecureStream): void {
+    if (this.#isClosed) stream.destroy()
+    else new Session(stream, this, this.#outside).start()
+  }
+
+  /** Tells every client that the server restarts, and when to come back: not all in the same second. */
+  close(): void {
+    this.#isClosed = true
+    this.#alarm.clear()
+    const spreadMs = RESTART_MS + (this.#sessions.size / RECONNECTS_PER_SECOND) * 1000
+    for (const session of [...this.#sessions]) {
+      session.end('restarting', integerBetween(this.#outside.random, RESTART_MS, spreadMs))
+    }
+  }
+
+  // ---- What sessions ask (SessionServices) ----------------------------------------------------------------------
+
+  servicesFor(stream: SecureStream): readonly Endpoint[] {
+    return this.#options.servicesFor(stream)
+  }
+
+  opened(session: OpenSession): void {
+    this.#sessions.add(session)
+    this.#gate.enter(session)
+  }
+
+  attach(session: OpenSession, { account, device }: LoggedIn): OnlineAccount {
+    this.#gate.leave(session)
+    const online = new OnlineAccount({ account, device, session, watchers: this.#watchers })
+    this.#directory.attach(online)?.session.end('replaced')
+    return online
+  }
+
+  async arrive(online: OnlineAccount, login: LoggedIn): Promise<void> {
+    const { store } = this.#options
+    const { number, session } = online
+    if (login.isOtherDevice) await store.recordDevice(number, login.device)
+    session.send(this.#welcome(online, login))
+    const roster = await store.roster(number)
+    online.load(roster)
+    for (const page of rosterPages(roster.map(entryOf))) {
+      await session.mayPage()
+      session.send(page)
+    }
+    for (const record of roster) if (record.note !== '') session.send(requestOf(record))
+    if (!session.isOpen) return
+    online.becomeReady()
+    for (const page of presencePages(this.#presenceFor(online), true)) session.send(page)
+    if (login.isOtherDevice) this.#tellDevice(online, online.buddies())
+    const chosen = login.account.startsInvisible ? 'invisible' : 'online'
+    this.#changePresence((now) => this.#presence.connect(now, number, { state: chosen, text: '' }))
+  }
+
+  async request(now: Instant, account: OnlineAccount, message: SessionRequest): Promise<Answer> {
+    switch (message.kind) {
+      case 'buddy-request':
+        return await this.#buddies.request(now, account, message.to, message.note)
+      case 'buddy-accept':
+      case 'buddy-reject':
+      case 'buddy-remove':
+        return await this.#buddies.answer(account, message)
+      case 'set-presence':
+        return await this.#choosePresence(now, account, message)
+      case 'introduce': {
+        const answer = this.#rendezvous.introduce(now, account, message)
+        this.#rearm()
+        return answer
+      }
+    }
+  }
+
+  ended(session: OpenSession, account: OnlineAccount | undefined, end: SessionEnd): void {
+    this.#sessions.delete(session)
+    this.#gate.leave(session)
+    account?.retire()
+    if (account === undefined || !this.#directory.detach(account) || this.#isClosed) return
+    const { number } = account
+    this.#changePresence((now) => {
+      if (end === 'logged-out' || end === 'deleted') this.#presence.leave(now, number)
+      else this.#presence.disconnect(now, number)
+    })
+  }
+
+  // ---- Presence -------------------------------------------------------------------------------------------------
+
+  async #choosePresence(
+    now: Instant,
+    { number }: OnlineAccount,
+    { state, text }: SetPresence,
+  ): Promise<Answer> {
+    const rateKey = String(number)
+    if (!this.#presenceRate.take(now, rateKey)) {
+      return rateLimited(this.#presenceRate.waitMs(now, rateKey))
+    }
+    await this.#rememberInvisible(number, state === 'invisible')
+    this.#changePresence((at) => this.#presence.choose(at, number, { state, text }))
+    return done
+  }
+
+  /** So that the next login does not show for a moment who wants to be invisible. */
+  async #rememberInvisible(number: AccountNumber, startsInvisible: boolean): Promise<void> {
+    const { store } = this.#options
+    for (;;) {
+      const account = await store.account(number)
+      if (account === undefined || account.startsInvisible === startsInvisible) return
+      if (await store.updateAccount({ ...account, startsInvisible })) return
+    }
+  }
+
+  #changePresence(change: (now: Instant) => void): void {
+    change(this.#outside.clock.now())
+    for (let entry = this.#presence.pollEvent(); entry; entry = this.#presence.pollEvent()) {
+      this.#tellPresence(entry)
+    }
+    this.#rearm()
+  }
+
+  #tellPresence(entry: PresenceEntry): void {
+    const frame = encodeFrame(
+      encodeServerMessage({ kind: 'presence', isSnapshot: false, entries: [entry] }),
+    )
+    for (const buddy of this.#watchers.of(entry.number)) buddy.session.sendFrame(frame)
+  }
+
+  #presenceFor(online: OnlineAccount): readonly PresenceEntry[] {
+    return online.buddies().flatMap((number) => this.#presence.told(number) ?? [])
+  }
+
+  #showEachOther(a: AccountNumber, b: AccountNumber): void {
+    this.#showTo(a, b)
+    this.#showTo(b, a)
+  }
+
+  #showTo(to: AccountNumber, of: AccountNumber): void {
+    const entry = this.#presence.told(of)
+    if (entry === undefined) return
+    const message = { kind: 'presence', isSnapshot: false, entries: [entry] } as const
+    this.#directory.ready(to)?.session.send(message)
+  }
+
+  // ---- Arrival --------------------------------------------------------------------------------------------------
+
+  #welcome({ number, handle, session }: OnlineAccount, { serverFinal }: LoggedIn): ServerMessage {
+    return {
+      kind: 'welcome',
+      scram: serverFinal,
+      number,
+      handle,
+      timeMs: this.#outside.clock.wallNow(),
+      heartbeatMs: HEARTBEAT_MS,
+      stun: session.services,
+      seenFrom: session.record.remote,
+    }
+  }
+
+  /** Buddies pin the device's keys, so they are told before they hear anything else of it. */
+  #tellDevice({ number, handle, device }: OnlineAccount, buddies: readonly AccountNumber[]): void {
+    const buddy = { number, handle, state: 'accepted', device } as const
+    for (const to of buddies) {
+      this.#directory.find(to)?.apply({ kind: 'buddy-changed', buddy, note: '' })
+    }
+  }
+
+  #handleTimeout(now: Instant): void {
+    this.#rendezvous.handleTimeout(now)
+    this.#changePresence(() => this.#presence.handleTimeout(now))
+  }
+
+  #rearm(): void {
+    if (this.#isClosed) return
+    this.#alarm.set(earliest(this.#presence.pollTimeout(), this.#rendezvous.pollTimeout()))
+  }
+}
+
+function entryOf({ number, handle, state, device }: RosterRecord): RosterEntry {
+  return { number, handle, state, ...(device === undefined ? {} : { device }) }
+}
+
+/** Roster entries carry no note, so who was away when a request came reads it here. */
+function requestOf({ note, ...record }: RosterRecord): BuddyChanged {
+  return { kind: 'buddy-changed', buddy: entryOf({ ...record, note }), note }
+}

@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict'
+import type {
+  BuddyView,
+  MessageView,
+  PathView,
+  StatusView,
+} from '../../src/protocol/control/schema.ts'
+import { type FakeDaemon, type Handlers, startFakeDaemon } from './support/fake-daemon.ts'
+import { input, type Ran, run, type RunOptions } from './support/run.ts'
+
+const bob = { number: 10002, handle: 'bob' }
+
+const status: StatusView = {
+  version: '0.1.0',
+  startedAt: '2026-11-22T06:17:38Z',
+  session: 'waiting',
+  sessionReason: 'ECONNREFUSED',
+  server: 'holler://127.0.0.1:7443',
+  account: { number: 10001, handle: 'alice' },
+  udp: '10.0.0.2:40000',
+  publicAddresses: ['203.0.113.7:40000'],
+  buddies: { total: 3, online: 2, direct: 1, relay: 1 },
+  outbox: 2,
+  lastSeq: 17,
+}
+
+const buddy: BuddyView = {
+  ...bob,
+  state: 'accepted',
+  presence: 'online',
+  presenceText: 'lunch \u001b[31m',
+  note: '',
+  path: 'direct',
+  pathPolicy: 'auto',
+}
+
+const path: PathView = {
+  buddy: bob,
+  kind: 'relay',
+  local: '10.0.0.2:40000',
+  remote: '203.0.113.1:3478',
+  relay: 'udp',
+  rttMs: 1.234,
+  lossRatio: 0.025,
+  since: '2026-11-22T06:17:38Z',
+  reason: 'policy',
+  remedy: 'holler buddy policy bob --path auto',
+  strategies: ['direct'],
+  candidates: [{ side: 'remote', kind: 'host', endpoint: '10.0.0.3:40000' }],
+}
+
+const messages: MessageView[] = [
+  { id: 'b', direction: 'out', buddy: bob, text: 'yes', state: 'delivered', at: 'now' },
+  { id: 'a', direction: 'in', buddy: bob, text: 'one\nme: two', state: 'delivered', at: 'now' },
+]
+
+describe('holler: what the commands ask and show', () => {
+  let daemon: FakeDaemon
+
+  async function holler(
+    handlers: Handlers,
+    args: readonly string[],
+    options: RunOptions = {},
+  ): Promise<Ran> {
+    daemon = await startFakeDaemon(handlers)
+    return run(args, { ...options, socket: daemon.path })
+  }
+
+  function asked(): unknown {
+    return daemon.requests.map(({ method, params }) => ({ method, params }))
+  }
+
+  afterEach(async () => {
+    await daemon.close()
+  })
+
+  it('status: one screen', async () => {
+    const { exit, stdout } = await holler({ 'status.get': () => status }, ['status'])
+
+    assert.equal(exit, 0)
+    assert.match(stdout, /^account {2}alice \(10001\)$/m)
+    assert.match(stdout, /^session {2}waiting: ECONNREFUSED$/m)
+    assert.match(stdout, /^udp {6}10\.0\.0\.2:40000, seen from outside as 203\.0\.113\.7:40000$/m)
+    assert.match(stdout, /^buddies {2}3 \(2 online, 1 direct, 1 by relay\)$/m)
+    assert.match(stdout, /^outbox {3}2 waiting$/m)
+  })
+
+  it('status --json: the daemon’s answer on one line', async () => {
+    const { stdout } = await holler({ 'status.get': () => status }, ['status', '--json'])
+
+    assert.deepEqual(JSON.parse(stdout), status)
+    assert.equal(stdout.trimEnd().includes('\n'), false)
+  })
+
+  it('status -q: only the exit status', async () => {
+    const { exit, stdout } = await holler({ 'status.get': () => status }, ['-q', 'status'])
+
+    assert.deepEqual([exit, stdout], [0, ''])
+  })
+
+  it('colours on a terminal, and not where NO_COLOR is set', async () => {
+    const onTerminal = await holler({ 'status.get': () => status }, ['status'], {
+      isTerminal: true,
+    })
+    const socket = daemon.path
+    const unwanted = await run(['status'], { isTerminal: true, env: { NO_COLOR: '1' }, socket })
+
+    assert.ok(onTerminal.stdout.includes('\u001b[33mwaiting'))
+    assert.equal(unwanted.stdout.includes('\u001b'), false)
+  })
+
+  it('presence: state and text', async () => {
+    await holler({ 'presence.set': () => ({}) }, ['presence', 'away', 'back at 3'])
+
+    assert.deepEqual(asked(), [
+      { method: 'presence.set', params: { state: 'away', text: 'back at 3' } },
+    ])
+  })
+
+  it('buddy list: presence, path and text, with nothing that a terminal obeys', async () => {
+    const asking = { ...buddy, state: 'pending-in', note: 'it is me' } as const
+    const { stdout } = await holler({ 'buddy.list': () => [buddy, asking] }, ['buddy', 'list'])
+
+    assert.match(stdout, /^10002 {2}bob {2}online +direct +lunch \\x1b\[31m$/m)
+    assert.match(stdout, /^10002 {2}bob {2}asks to be your buddy {2}it is me$/m)
+  })
+
+  it('buddy add, accept, reject, remove', async () => {
+    await holler({ 'buddy.add': () => ({}) }, ['buddy', 'add', 'bob', '--note', 'me'])
+    assert.deepEqual(asked(), [{ method: 'buddy.add', params: { buddy: 'bob', note: 'me' } }])
+    for (const answer of ['accept', 'reject', 'remove'] as const) {
+      await daemon.close()
+      const { exit } = await holler({ [`buddy.${answer}`]: () => ({}) }, ['buddy', answer, '10002'])
+      assert.equal(exit, 0)
+      assert.deepEqual(asked(), [{ method: `buddy.${answer}`, params: { buddy: '10002' } }])
+    }
+  })
+
+  it('buddy policy: shows and sets', async () => {
+    const handlers: Handlers = { 'buddy.list': () => [buddy], 'buddy.setPolicy': () => ({}) }
+    const shown = await holler(handlers, ['buddy', 'policy', '10002'])
+    const socket = daemon.path
+    await run(['buddy', 'policy', 'bob', '--path', 'relay'], { socket })
+    const unknown = await run(['buddy', 'policy', 'eve'], { socket })
+
+    assert.equal(shown.stdout, 'auto\n')
+    assert.deepEqual(daemon.requests.at(1)?.params, { buddy: 'bob', path: 'relay' })
+    assert.equal(unknown.exit, 6)
+  })
+
+  it('send: the words of the line, and prints the id', async () => {
+    const { stdout } = await holler({ 'message.send': () => ({ id: 'm1', state: 'queued' }) }, [
+      'send',
+      'bob',
+      'Hello',
+      'there',
+    ])
+
+    assert.equal(stdout, 'm1\n')
+    assert.deepEqual(daemon.requests[0]?.params, { to: 'bob', text: 'Hello there' })
+  })
+
+  it('send: standard input, without its final newline', async () => {
+    const handlers: Handlers = { 'message.send': () => ({ id: 'm1', state: 'queued' }) }
+    await holler(handlers, ['send', 'bob', '-'], { stdin: input('one\ntwo\n') })
+
+    assert.deepEqual(daemon.requests[0]?.params, { to: 'bob', text: 'one\ntwo' })
+  })
+
+  it('send --wait: the daemon watches the deadline', async () => {
+    const handlers: Handlers = { 'message.send': () => ({ id: 'm1', state: 'delivered' }) }
+    const args = ['send', 'bob', 'hi', '--wait', 'delivered', '--timeout', '5s', '--json']
+    const { stdout } = await holler(handlers, args)
+
+    assert.deepEqual(JSON.parse(stdout), { id: 'm1', state: 'delivered' })
+    const params = { to: 'bob', text: 'hi', wait: 'delivered', timeout_ms: 5000 }
+    assert.deepEqual(daemon.requests[0]?.params, params)
+  })
+
+  it('send: a message that expired is a failure', async () => {
+    const handlers: Handlers = { 'message.send': () => ({ id: 'm1', state: 'expired' }) }
+    const { exit, stderr } = await holler(handlers, ['send', 'bob', 'hi', '--wait', 'read'])
+
+    assert.equal(exit, 13)
+    assert.match(stderr, /did not get there: expired/)
+  })
+
+  it('send: more than a request can hold is refused', async () => {
+    const { exit } = await holler({}, ['send', 'bob', '-'], { stdin: input('x'.repeat(1_100_000)) })
+
+    assert.equal(exit, 12)
+    assert.deepEqual(asked(), [])
+  })
+
+  it('history: oldest first, and a second line cannot pose as a message', async () => {
+    const { stdout } = await holler({ 'message.list': () => messages }, [
+      'history',
+      'bob',
+      '-n',
+      '2',
+    ])
+
+    assert.equal(stdout, 'now  bob: one\n        me: two\nnow  me: yes [delivered]\n')
+    assert.deepEqual(daemon.requests[0]?.params, { buddy: 'bob', limit: 2 })
+  })
+
+  it('net path: kind, addresses, reason and remedy', async () => {
+    const { stdout } = await holler({ 'net.path': () => path }, ['net', 'path', 'bob'])
+
+    assert.match(stdout, /^bob \(10002\)$/m)
+    assert.match(stdout, /^path +relay over UDP {2}10\.0\.0\.2:40000 → 203\.0\.113\.1:3478$/m)
+    assert.match(stdout, /^quality +RTT 1\.2 ms, loss 2\.5 %$/m)
+    assert.match(stdout, /^remedy +holler buddy policy bob --path auto$/m)
+    assert.match(stdout, /^theirs +10\.0\.0\.3:40000 {2}host$/m)
+  })
+
+  it('net status: this machine and each path', async () => {
+    const net = {
+      udp: '10.0.0.2:40000',
+      publicAddresses: ['203.0.113.7:40000'],
+      mapping: 'endpoint-independent',
+      peers: [path],
+      dropped: { malformed: 3, unknown: 0 },
+    }
+    const { stdout } = await holler({ 'net.status': () => net }, ['net', 'status'])
+
+    assert.match(stdout, /^mapping {2}endpoint-independent$/m)
+    assert.match(stdout, /^dropped {2}malformed 3$/m)
+    assert.match(stdout, /^bob \(10002\) {2}relay over UDP/m)
+  })
+
+  it('net ping --until-direct: passes the wish and the deadline on', async () => {
+    const handlers: Handlers = {
+      'net.ping': () => ({ rttMs: 12.4, path: { ...path, kind: 'direct' } }),
+    }
+    const { stdout } = await holler(handlers, ['net', 'ping', 'bob', '--until-direct'])
+
+    assert.match(stdout, /^bob \(10002\) answers in 12 ms, direct/)
+    const params = { buddy: 'bob', until: 'direct', timeout_ms: 30_000 }
+    assert.deepEqual(daemon.requests[0]?.params, params)
+  })
+
+  it('rpc: any method, its result as JSON', async () => {
+    const args = ['rpc', 'message.list', '{"buddy":"bob"}']
+    const { stdout } = await holler({ 'message.list': () => messages }, args)
+
+    assert.deepEqual(JSON.parse(stdout), messages)
+  })
+})

@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict'
+import type { PasswordVerifier } from '../../src/protocol/server/messages.ts'
+import { type Handle, normaliseHandle } from '../../src/server/handle.ts'
+import type { RosterLimits } from '../../src/server/store/kv-server-store.ts'
+import {
+  type Account,
+  mirrored,
+  type Relation,
+  type RelationOutcome,
+  type ServerStore,
+} from '../../src/server/store/server-store.ts'
+import { assertSame } from '../server/support/same-value.ts'
+import { testDevice } from '../server/support/test-device.ts'
+
+export type OpenServerStore = (limits: RosterLimits) => Promise<ServerStore>
+
+const verifier: PasswordVerifier = {
+  salt: Uint8Array.from({ length: 16 }, (_, n) => n),
+  hashing: { memoryKiB: 19_456, passes: 2, lanes: 1 },
+  storedKey: new Uint8Array(32).fill(0xff),
+  serverKey: new Uint8Array(32).fill(0x80),
+}
+
+function handle(text: string): Handle {
+  const normal = normaliseHandle(text)
+  assert.ok(normal !== undefined)
+  return normal
+}
+
+/** What every implementation of the `ServerStore` port does. `open` gives an empty store each time. */
+export function serverStoreContract(name: string, open: OpenServerStore): void {
+  describe(`${name} as a ServerStore`, () => {
+    let store: ServerStore
+
+    beforeEach(async () => {
+      store = await open({ roster: 4, pendingIn: 2 })
+    })
+
+    afterEach(async () => {
+      await store.close()
+    })
+
+    async function create(text: string): Promise<Account> {
+      const account = await store.createAccount({ handle: handle(text), verifier, createdAtMs: 42 })
+      assert.ok(account !== undefined)
+      return account
+    }
+
+    async function relate(
+      a: Account,
+      b: Account,
+      relation: Relation,
+      note = '',
+    ): Promise<RelationOutcome> {
+      return await store.changeRelation(a, b, () => ({ relation, note }))
+    }
+
+    async function shown(account: Account): Promise<readonly string[]> {
+      const roster = await store.roster(account.number)
+      return roster.map(({ handle: of, state, note }) => `${of} ${state} ${note}`.trim())
+    }
+
+    it('gives accounts numbers from 10001, and finds them by number and handle', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+
+      assert.deepEqual([alice.number, bob.number], [10_001, 10_002])
+      assertSame(alice, {
+        number: 10_001,
+        handle: 'alice',
+        verifier,
+        createdAtMs: 42,
+        startsInvisible: false,
+        revision: 1,
+      })
+      assertSame(await store.account(10_001), alice)
+      assertSame(await store.accountByHandle(handle('bob')), bob)
+      assert.equal(await store.account(10_003), undefined)
+      assert.equal(await store.accountByHandle(handle('carol')), undefined)
+    })
+
+    it('gives a handle once, and no number for a handle that is taken', async () => {
+      await create('alice')
+
+      const again = { handle: handle('Alice'), verifier, createdAtMs: 1 }
+      assert.equal(await store.createAccount(again), undefined)
+
+      assert.equal((await create('bob')).number, 10_002)
+    })
+
+    it('gives one of many simultaneous requests the handle, and each its own number', async () => {
+      const wanted = ['same', 'same', 'same', 'one', 'two', 'three'].map((text) =>
+        store.createAccount({ handle: handle(text), verifier, createdAtMs: 1 }),
+      )
+
+      const made = (await Promise.all(wanted)).filter((account) => account !== undefined)
+
+      assert.deepEqual(made.map((account) => account.handle).sort(), [
+        'one',
+        'same',
+        'three',
+        'two',
+      ])
+      assert.equal(new Set(made.map(({ number }) => number)).size, 4)
+    })
+
+    it('changes an account only from the revision that is stored', async () => {
+      const alice = await create('alice')
+
+      assert.equal(await store.updateAccount({ ...alice, startsInvisible: true }), true)
+      assert.equal(await store.updateAccount({ ...alice, startsInvisible: false }), false)
+      assert.equal(await store.updateAccount({ ...alice, number: 10_009 }), false)
+
+      assertSame(await store.account(10_001), {
+        ...alice,
+        startsInvisible: true,
+        revision: 2,
+      })
+    })
+
+    it('lets one of several simultaneous changes through', async () => {
+      const alice = await create('alice')
+
+      const changes = [1, 2, 3].map(() => store.updateAccount({ ...alice, startsInvisible: true }))
+
+      assert.deepEqual((await Promise.all(changes)).filter(Boolean).length, 1)
+    })
+
+    it('puts the device first that was used last, and forgets the ninth', async () => {
+      const alice = await create('alice')
+      const keys = Array.from({ length: 9 }, (_, n) => testDevice(`device ${n}`).keys)
+      const known = async (): Promise<readonly string[]> =>
+        (await store.devices(alice.number)).map(({ identity }) =>
+          Buffer.from(identity).toString('hex'),
+        )
+      const identity = (n: number): string => Buffer.from(keys[n]?.identity ?? []).toString('hex')
+
+      for (const device of keys.slice(0, 8)) await store.recordDevice(alice.number, device)
+      assert.deepEqual(await known(), [7, 6, 5, 4, 3, 2, 1, 0].map(identity))
+      for (const device of [keys[0], keys[8]]) {
+        if (device !== undefined) await store.recordDevice(alice.number, device)
+      }
+
+      assert.deepEqual(await known(), [8, 0, 7, 6, 5, 4, 3, 2].map(identity))
+      assert.deepEqual(await store.devices(99_999), [])
+    })
+
+    it('writes both sides of a pair', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+
+      const asked = await relate(alice, bob, 'pending-out', 'It is me')
+      assert.deepEqual(asked, { kind: 'done', before: 'none', after: 'pending-out' })
+      assert.deepEqual(await shown(alice), ['bob pending-out'])
+      assert.deepEqual(await shown(bob), ['alice pending-in It is me'])
+      await relate(bob, alice, 'accepted')
+      assert.deepEqual(await shown(alice), ['bob accepted'])
+      assert.deepEqual(await shown(bob), ['alice accepted'])
+      await relate(alice, bob, 'none')
+
+      assert.deepEqual(await shown(alice), [])
+      assert.deepEqual(await shown(bob), [])
+    })
+
+    it('asks for a decision with the present relation, as the asking side sees it', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+      const seen: Relation[] = []
+      const look = (present: Relation): { relation: Relation } => {
+        seen.push(present)
+        return { relation: present }
+      }
+
+      await store.changeRelation(alice, bob, look)
+      await relate(alice, bob, 'pending-out')
+      await store.changeRelation(alice, bob, look)
+      await store.changeRelation(bob, alice, look)
+
+      assert.deepEqual(seen, ['none', 'pending-out', 'pending-in'])
+    })
+
+    it('tells buddies’ devices, of the pair and in the list, and nobody else’s', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+      const carol = await create('carol')
+      const { keys } = testDevice('bob')
+      await store.recordDevice(bob.number, keys)
+      await store.recordDevice(carol.number, testDevice('carol').keys)
+
+      await relate(alice, carol, 'pending-out')
+      const agreed = await relate(alice, bob, 'accepted')
+
+      assertSame(agreed, {
+        kind: 'done',
+        before: 'none',
+        after: 'accepted',
+        secondDevice: keys,
+      })
+      const devices = (await store.roster(alice.number)).map(({ device }) => device)
+      assertSame(devices, [keys, undefined])
+    })
+
+    it('reports changes of a pair in the order in which they took effect', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+      const told: string[] = []
+      const change = async (relation: Relation): Promise<void> => {
+        const outcome = await relate(alice, bob, relation)
+        if (outcome.kind === 'done') told.push(`${outcome.before} → ${outcome.after}`)
+      }
+
+      await Promise.all([
+        change('pending-out'),
+        change('accepted'),
+        change('none'),
+        change('accepted'),
+      ])
+
+      assert.deepEqual(told, [
+        'none → pending-out',
+        'pending-out → accepted',
+        'accepted → none',
+        'none → accepted',
+      ])
+    })
+
+    it('holds no list longer than its limit, on either side', async () => {
+      const [alice, ...others] = await Promise.all(
+        ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'].map(create),
+      )
+      assert.ok(alice !== undefined)
+      for (const other of others.slice(0, 4)) await relate(alice, other, 'accepted')
+      const frank = others[4]
+      assert.ok(frank !== undefined)
+
+      assert.deepEqual(await relate(alice, frank, 'pending-out'), { kind: 'full', whose: 'first' })
+      assert.deepEqual(await relate(frank, alice, 'pending-out'), { kind: 'full', whose: 'second' })
+      assert.deepEqual(await shown(frank), [])
+      const [bob] = others
+      assert.ok(bob !== undefined)
+      await relate(alice, bob, 'none')
+      assert.equal((await relate(alice, frank, 'accepted')).kind, 'done')
+    })
+
+    it('lets only so many strangers wait in a list', async () => {
+      const [alice, bob, carol, dave] = await Promise.all(
+        ['alice', 'bob', 'carol', 'dave'].map(create),
+      )
+      assert.ok(alice && bob && carol && dave)
+
+      await relate(bob, alice, 'pending-out')
+      await relate(carol, alice, 'pending-out')
+      assert.deepEqual(await relate(dave, alice, 'pending-out'), { kind: 'full', whose: 'second' })
+
+      assert.equal((await relate(alice, dave, 'pending-out')).kind, 'done')
+      assert.equal((await relate(alice, bob, 'accepted')).kind, 'done')
+    })
+
+    it('lists by number', async () => {
+      const [alice, bob, carol] = await Promise.all(['alice', 'bob', 'carol'].map(create))
+      assert.ok(alice && bob && carol)
+
+      await relate(alice, carol, 'accepted')
+      await relate(alice, bob, 'accepted')
+
+      assert.deepEqual(
+        (await store.roster(alice.number)).map(({ number }) => number),
+        [bob.number, carol.number],
+      )
+      assert.deepEqual(await store.roster(99_999), [])
+    })
+
+    it('keeps a secret as it was first made', async () => {
+      const first = await store.secret('a', () => Uint8Array.of(1, 2, 3))
+      const again = await store.secret('a', () => Uint8Array.of(9))
+      const other = await store.secret('b', () => Uint8Array.of(4))
+
+      assert.deepEqual([...first, ...again, ...other], [1, 2, 3, 1, 2, 3, 4])
+    })
+  })
+}
+
+describe('mirrored()', () => {
+  it('is its own inverse', () => {
+    for (const relation of ['none', 'accepted', 'pending-in', 'pending-out'] as const) {
+      assert.equal(mirrored(mirrored(relation)), relation)
+    }
+    assert.equal(mirrored('pending-in'), 'pending-out')
+  })
+})

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { runCommandLine } from '../../src/server/command-line.ts'
+import { DataDirectory, LINK_FILE } from '../../src/server/data-directory.ts'
+import { inTemporaryDirectory } from '../support/temporary-directory.ts'
+
+interface Ran {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+async function run(...args: readonly string[]): Promise<Ran> {
+  let stdout = ''
+  let stderr = ''
+  const status = await runCommandLine(args, {
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+    ending: () => Promise.resolve('SIGTERM'),
+  })
+  return { status, stdout, stderr }
+}
+
+const ANYWHERE = ['--listen', '127.0.0.1:0', '--udp', '127.0.0.1:0', '--log-level', 'error']
+
+describe('holler-server', () => {
+  it('prints its link when it listens, and again by the subcommand', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const data = join(directory, 'data')
+
+      const served = await run('--data', data, ...ANYWHERE)
+      const after = await run('link', '--data', data)
+      const before = await run('--data', data, 'link')
+
+      assert.match(served.stdout, /^holler:\/\/127\.0\.0\.1:\d{2,5}\?pin=sha256-[\w-]{43}\n$/)
+      assert.deepEqual(served, { status: 0, stdout: served.stdout, stderr: '' })
+      assert.deepEqual(after, served)
+      assert.deepEqual(before, served)
+    })
+  })
+
+  it('names the public host in the link', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const { stdout } = await run('--data', directory, ...ANYWHERE, '--public-host', 'localhost')
+
+      assert.match(stdout, /^holler:\/\/localhost:\d+\?pin=/)
+    })
+  })
+
+  it('says what is wrong in one line, with a status of sysexits.h', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const foreign = ['--listen', '192.0.2.1:0', '--udp', '127.0.0.1:0']
+      const wildcard = ['--udp', '0.0.0.0:0', '--udp-alt', '127.0.0.1:0']
+      await new DataDirectory(directory).write('file', '')
+      const cases: readonly (readonly [number, readonly string[]])[] = [
+        [64, []],
+        [64, ['link']],
+        [64, ['--data', directory, '--listen', 'host:99999']],
+        [64, ['--data', directory, '--log-level', 'loud']],
+        [64, ['serve', '--data', directory]],
+        [66, ['link', '--data', directory]],
+        [73, ['--data', join(directory, 'file'), ...ANYWHERE]],
+        [78, ['--data', directory, ...foreign, '--log-level', 'error']],
+        [78, ['--data', directory, '--listen', '127.0.0.1:0', ...wildcard]],
+      ]
+      for (const [expected, args] of cases) {
+        const { status, stdout, stderr } = await run(...args)
+
+        assert.equal(status, expected, args.join(' '))
+        assert.match(stderr, /^[^\n]+\n$/)
+        assert.equal(stdout, '')
+      }
+      assert.equal(await new DataDirectory(directory).read(LINK_FILE), undefined)
+    })
+  })
+
+  it('explains itself', async () => {
+    const { status, stdout } = await run('--help')
+
+    assert.equal(status, 0)
+    for (const word of [
+      '--data',
+      '--listen',
+      '--udp-alt',
+      '--open-registration',
+      'link',
+      'Examples',
+    ]) {
+      assert.ok(stdout.includes(word), word)
+    }
+  })
+})
