@@ -1,0 +1,97 @@
+/**
+ * Network namespaces, the cables between them, and commands run inside. Needs root, `ip` and `nft`.
+ *
+ * Every namespace has a name of this run alone (`hlab-PID-…`). `close` ends what still runs in them and removes them,
+ * and with them their interfaces, routes, rules and connection tables: nothing is ever changed outside.
+ */
+import { execFile, spawnSync } from 'node:child_process'
+import { promisify } from 'node:util'
+
+const execute = promisify(execFile)
+
+export class Namespaces {
+  readonly #prefix: string
+  readonly #names: string[] = []
+  readonly #removeAtExit = (): void => this.#removeNow()
+
+  constructor(prefix = `hlab-${process.pid}`) {
+    this.#prefix = prefix
+    process.once('exit', this.#removeAtExit)
+  }
+
+  /** A new namespace, with nothing in it but a loopback interface. */
+  async add(label: string): Promise<Namespace> {
+    const name = `${this.#prefix}-${label}`
+    await execute('ip', ['netns', 'add', name])
+    this.#names.push(name)
+    const namespace = new Namespace(name)
+    await namespace.run('ip', 'link', 'set', 'lo', 'up')
+    return namespace
+  }
+
+  async close(): Promise<void> {
+    process.off('exit', this.#removeAtExit)
+    for (const name of this.#names.splice(0)) await execute('ip', ['netns', 'delete', name])
+  }
+
+  // A test run that is interrupted has no time for promises.
+  #removeNow(): void {
+    for (const name of this.#names.splice(0)) spawnSync('ip', ['netns', 'delete', name])
+  }
+}
+
+export class Namespace {
+  readonly name: string
+  /** Put before a command, it runs that command in here. */
+  readonly prefix: readonly string[]
+
+  constructor(name: string) {
+    this.name = name
+    this.prefix = ['ip', 'netns', 'exec', name]
+  }
+
+  /** Runs a command in here; rejects with its complaints when it fails. */
+  async run(command: string, ...args: readonly string[]): Promise<string> {
+    const { stdout } = await execute('ip', ['netns', 'exec', this.name, command, ...args])
+    return stdout
+  }
+
+  /** Adds rules to what is there: all of the script or nothing of it. */
+  nft(script: string): void {
+    const { status, stderr } = spawnSync('ip', ['netns', 'exec', this.name, 'nft', '-f', '-'], {
+      input: script,
+      encoding: 'utf8',
+    })
+    if (status !== 0) throw new Error(`nft in ${this.name}: ${stderr}\n${script}`)
+  }
+
+  /** Passes on what is not for itself. */
+  async forward(): Promise<void> {
+    await this.run('sysctl', '-qw', 'net.ipv4.ip_forward=1')
+  }
+
+  async route(destination: string, via: string): Promise<void> {
+    await this.run('ip', 'route', 'add', destination, 'via', via)
+  }
+}
+
+export interface Plug {
+  readonly namespace: Namespace
+  readonly name: string
+  /** With prefix lengths: `198.51.100.1/24`. */
+  readonly addresses: readonly string[]
+}
+
+/** A cable between two namespaces: a veth pair, both ends up. */
+export async function connect(one: Plug, other: Plug): Promise<void> {
+  await execute('ip', [
+    ...['link', 'add', one.name, 'netns', one.namespace.name, 'type', 'veth'],
+    ...['peer', 'name', other.name, 'netns', other.namespace.name],
+  ])
+  for (const { namespace, name, addresses } of [one, other]) {
+    for (const address of addresses) {
+      await namespace.run('ip', 'address', 'add', address, 'dev', name)
+    }
+    await namespace.run('ip', 'link', 'set', name, 'up')
+  }
+}

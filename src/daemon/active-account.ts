@@ -1,0 +1,224 @@
+/**
+ * Everything of the account that is logged in: its archive, its buddies' presence, its sessions with them. It lives
+ * on while the server is away; what the server says is worked off here one notice after the other.
+ */
+import { HollerError } from '../core/holler-error.ts'
+import type { PathPolicy, Person } from '../protocol/control/schema.ts'
+import type { AccountNumber, Presence, Welcome } from '../protocol/server/messages.ts'
+import type { ServerNotice, ServerRequest } from '../tcp/server-link-event.ts'
+import type { Account, OwnPresence } from './accounts.ts'
+import { type Archive, type ArchiveOptions, openArchive } from './archive.ts'
+import { BuddySessions } from './buddy-sessions.ts'
+import type { EphemeralEvent } from './events.ts'
+import type { Network } from './network.ts'
+import { PresenceMirror } from './presence-mirror.ts'
+import { type Buddy, personOf } from './roster.ts'
+import { RosterPages } from './roster-pages.ts'
+import { SerialQueue } from './serial-queue.ts'
+import type { ServerSession } from './server-session.ts'
+
+/** What the server may be ahead of our disk. Beyond it a notice is dropped; the next login brings everything anew. */
+const MAX_NOTICES = 10_000
+
+/** A `report` carries no more; a host with dozens of container bridges has others that nobody reaches anyway. */
+const MAX_REPORTED_ADDRESSES = 16
+
+export interface ActiveAccountOptions extends ArchiveOptions {
+  readonly account: Account
+  readonly network: Network
+  readonly session: ServerSession
+  readonly announce: (event: EphemeralEvent) => void
+  /** Writes the account's record. */
+  readonly keep: (account: Account) => Promise<void>
+}
+
+export class ActiveAccount {
+  readonly archive: Archive
+  readonly sessions: BuddySessions
+  readonly presence = new PresenceMirror()
+  readonly #options: ActiveAccountOptions
+  readonly #session: ServerSession
+  readonly #pages = new RosterPages()
+  readonly #steps = new SerialQueue()
+  #waitingNotices = 0 // ≤ MAX_NOTICES
+  #account: Account
+
+  static async open(options: ActiveAccountOptions): Promise<ActiveAccount> {
+    return new ActiveAccount(options, await openArchive(options, options.account.slot))
+  }
+
+  private constructor(options: ActiveAccountOptions, archive: Archive) {
+    this.#options = options
+    this.#account = options.account
+    this.#session = options.session
+    this.archive = archive
+    this.sessions = new BuddySessions({
+      own: options.account.number,
+      archive,
+      clock: options.clock,
+      network: options.network,
+      session: options.session,
+      presence: this.presence,
+    })
+    this.sessions.start()
+  }
+
+  get account(): Account {
+    return this.#account
+  }
+
+  /** Who we are, as others are told. */
+  get person(): Person {
+    const { number, handle } = this.#account
+    return { number, handle }
+  }
+
+  handleWelcome({ timeMs, stun, handle }: Welcome): void {
+    if (handle !== this.#account.handle) {
+      this.#keep({ ...this.#account, handle }).catch(() => undefined) // the next welcome says it again
+    }
+    this.#options.network.change((now, endpoint) => {
+      endpoint.setServerTime(now, timeMs)
+      endpoint.setStunServers(now, stun)
+    })
+    this.report()
+    const { state, text } = this.#account.presence
+    if (state !== 'online' || text !== '') this.#tell({ kind: 'set-presence', state, text })
+    this.sessions.retryAll()
+  }
+
+  /** Worked off in order; what one says is on disk before the next is looked at. */
+  handleNotice(notice: ServerNotice): void {
+    if (this.#waitingNotices >= MAX_NOTICES) {
+      this.archive.dropped.count('server-notice-flood')
+      return
+    }
+    this.#waitingNotices += 1
+    this.#steps
+      .run(() => this.#workOff(notice))
+      .catch((error: unknown) => {
+        const fields = { notice: notice.kind, error: String(error) }
+        this.archive.logger.error('Cannot keep what the server said', fields)
+      })
+      .finally(() => (this.#waitingNotices -= 1))
+  }
+
+  /** Tells the server where we are, for its session record. */
+  report(): void {
+    const { addresses, port } = this.#options.network
+    const localAddresses = addresses.slice(0, MAX_REPORTED_ADDRESSES)
+    // TCP port 0: this daemon takes no TCP connections.
+    this.#tell({ kind: 'report', localAddresses, udpPort: port, tcpPort: 0 })
+  }
+
+  /** Kept also when the server is away: it is told at the next login. */
+  async setPresence(presence: OwnPresence): Promise<void> {
+    await this.#keep({ ...this.#account, presence })
+    if (this.#session.isOnline) await this.#session.request({ kind: 'set-presence', ...presence })
+  }
+
+  async requestBuddy(name: string, note: string): Promise<void> {
+    await this.#session.request({ kind: 'buddy-request', to: name, note })
+  }
+
+  /** @throws HollerError `REQUEST_UNKNOWN` when they have not asked. */
+  async answerBuddy(buddy: Buddy, answer: 'buddy-accept' | 'buddy-reject'): Promise<void> {
+    if (buddy.state !== 'pending-in') {
+      throw new HollerError(
+        'REQUEST_UNKNOWN',
+        `${buddy.handle} (${buddy.number}) has not asked to be your buddy`,
+      )
+    }
+    await this.#session.request({ kind: answer, number: buddy.number })
+    if (answer === 'buddy-reject') await this.#steps.run(() => this.#forget(buddy.number))
+  }
+
+  /** Their identity is forgotten too: who is added again is met for the first time. */
+  async removeBuddy({ number }: Buddy): Promise<void> {
+    await this.#session.request({ kind: 'buddy-remove', number })
+    await this.#steps.run(async () => {
+      await this.#forget(number)
+      await this.archive.pins.forget(number)
+    })
+  }
+
+  /** Which paths this buddy's sessions may take; a standing session begins anew under the new rule. */
+  async setPolicy(buddy: Buddy, policy: PathPolicy): Promise<void> {
+    await this.archive.roster.setPolicy(buddy, policy)
+    this.sessions.setPolicy(buddy.number, policy)
+  }
+
+  /** Ends the sessions with peers and waits for what is being written. */
+  async stop(): Promise<void> {
+    this.sessions.stop()
+    await this.#steps.idle()
+    await this.sessions.conversations.idle()
+  }
+
+  async #workOff(notice: ServerNotice): Promise<void> {
+    switch (notice.kind) {
+      case 'roster': {
+        const entries = this.#pages.add(notice)
+        if (entries === undefined) return
+        for (const { number } of this.archive.roster.missingFrom(entries)) {
+          await this.#forget(number)
+        }
+        await this.archive.roster.update(entries)
+        return
+      }
+      case 'buddy-changed':
+        await this.archive.roster.change(notice.buddy, notice.note)
+        this.sessions.retryAll()
+        return
+      case 'buddy-removed':
+        await this.#forget(notice.number)
+        return
+      case 'presence':
+        this.#applyPresence(notice)
+        return
+      case 'introduced':
+        this.sessions.introduced(notice)
+        return
+      case 'error': {
+        const text = notice.text === '' ? notice.code : notice.text
+        await this.archive.journal.commit([], [{ type: 'server.notice', data: { text } }])
+        return
+      }
+    }
+  }
+
+  #applyPresence(presence: Presence): void {
+    for (const { entry, cameOnline } of this.presence.apply(presence)) {
+      if (cameOnline) this.sessions.cameOnline(entry.number)
+      else if (entry.state === 'offline') this.sessions.wentOffline(entry.number)
+      const buddy = this.archive.roster.get(entry.number)
+      if (buddy === undefined) continue
+      this.#options.announce({
+        type: 'presence.changed',
+        key: String(entry.number),
+        data: { buddy: personOf(buddy), presence: entry.state, presenceText: entry.text },
+      })
+    }
+  }
+
+  async #forget(number: AccountNumber): Promise<void> {
+    await this.sessions.forget(number)
+    this.presence.forget(number)
+    await this.archive.roster.remove(number)
+  }
+
+  async #keep(account: Account): Promise<void> {
+    this.#account = account
+    await this.#options.keep(account)
+  }
+
+  // For what the next login repeats: when it does not arrive, nothing is lost.
+  #tell(message: ServerRequest): void {
+    this.#session.request(message).catch((error: unknown) => {
+      this.archive.logger.debug('Not told to the server', {
+        message: message.kind,
+        error: String(error),
+      })
+    })
+  }
+}

@@ -1,0 +1,44 @@
+import type { Handlers } from './control-handler.ts'
+import type { Daemon } from './daemon.ts'
+import { buddyView } from './views.ts'
+
+type BuddyMethod =
+  'buddy.list' | 'buddy.add' | 'buddy.accept' | 'buddy.reject' | 'buddy.remove' | 'buddy.setPolicy'
+
+export function buddyMethods(daemon: Daemon): Handlers<BuddyMethod> {
+  return {
+    'buddy.list': () => {
+      const account = daemon.requireAccount()
+      return account.archive.roster.all().map((buddy) => buddyView(account, buddy))
+    },
+
+    'buddy.add': async ({ buddy, note }) => {
+      await daemon.requireAccount().requestBuddy(String(buddy), note ?? '')
+      return {}
+    },
+
+    'buddy.accept': async ({ buddy }) => {
+      const account = daemon.requireAccount()
+      await account.answerBuddy(account.archive.roster.require(buddy), 'buddy-accept')
+      return {}
+    },
+
+    'buddy.reject': async ({ buddy }) => {
+      const account = daemon.requireAccount()
+      await account.answerBuddy(account.archive.roster.require(buddy), 'buddy-reject')
+      return {}
+    },
+
+    'buddy.remove': async ({ buddy }) => {
+      const account = daemon.requireAccount()
+      await account.removeBuddy(account.archive.roster.require(buddy))
+      return {}
+    },
+
+    'buddy.setPolicy': async ({ buddy, path }) => {
+      const account = daemon.requireAccount()
+      await account.setPolicy(account.archive.roster.require(buddy), path)
+      return {}
+    },
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * The daemon's one UDP port with the `PeerEndpoint` on it: real sockets, real addresses, watched for change.
+ * What the endpoint tells goes to whoever opened the network; commands go through `change`.
+ */
+import type { Clock } from '../core/clock.ts'
+import type { DatagramSocket } from '../core/datagram-socket.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { HollerError } from '../core/holler-error.ts'
+import type { Instant } from '../core/instant.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Random } from '../core/random.ts'
+import { type Driver, drive } from '../io/drive.ts'
+import { hostAddresses } from '../io/host-addresses.ts'
+import { openUdpSocket } from '../io/udp-socket.ts'
+import { every } from './deadline.ts'
+import type { Device } from './keys.ts'
+import { PeerEndpoint } from './peer-endpoint.ts'
+import type { PeerEndpointEvent } from './peer-events.ts'
+
+/** A cable moved or a network joined is noticed within this time; reading the interfaces takes 0.1 ms. */
+const POLL_MS = 2_000
+
+/** The wall clock ran on for so much longer than our timer: the machine slept, and NATs have forgotten us. */
+const SLEPT_MS = 10_000
+
+/** A port that is free for IPv4 is nearly always free for IPv6; where it is not, another one is. */
+const BIND_ATTEMPTS = 8
+
+export interface BindAddress {
+  readonly address: string
+  /** 0: the system chooses. */
+  readonly port: number
+}
+
+export interface NetworkOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly device: Device
+  /** One address, so one family; without it every address of both families. */
+  readonly bind?: BindAddress
+  /** The host's own addresses; for tests, whose hosts do not move. */
+  readonly hostAddresses?: () => readonly string[]
+  readonly pollMs?: number
+}
+
+/** What the endpoint says of peers. */
+export type PeerEvent = Exclude<PeerEndpointEvent, { kind: 'public-address' }>
+
+export interface NetworkHandlers {
+  handlePeerEvent(event: PeerEvent, now: Instant): void
+  /** The host has other addresses, or has slept. */
+  handleNetworkChanged(): void
+}
+
+export class Network {
+  readonly #options: NetworkOptions
+  readonly #sockets: readonly DatagramSocket[]
+  readonly #endpoint: PeerEndpoint
+  readonly #driver: Driver
+  readonly #stopPolling: () => void
+  #handlers: NetworkHandlers | undefined
+  #addresses: readonly string[] = []
+  #publicAddresses: readonly Endpoint[] = []
+  #polledAtMs: number
+
+  /** @throws HollerError `PORT_TAKEN` or `CONFIG_INVALID`. */
+  static async open(options: NetworkOptions): Promise<Network> {
+    return new Network(options, await openSockets(options.bind))
+  }
+
+  private constructor(options: NetworkOptions, sockets: readonly DatagramSocket[]) {
+    const { clock, device, random } = options
+    this.#options = options
+    this.#sockets = sockets
+    this.#endpoint = new PeerEndpoint({
+      identity: device.identity,
+      staticKey: device.staticKey,
+      device: device.keys,
+      random,
+    })
+    this.#driver = drive(this.#endpoint, {
+      clock,
+      sockets: { primary: sockets },
+      onEvent: (event, now) => this.#handle(event, now),
+    })
+    this.#addresses = this.#usableAddresses()
+    this.change((now, endpoint) => endpoint.setLocalAddresses(now, this.#addresses, this.port))
+    this.#polledAtMs = clock.wallNow()
+    this.#stopPolling = every(clock, options.pollMs ?? POLL_MS, () => this.#poll())
+  }
+
+  /** Who is told; nothing of importance happens before an account is set. */
+  attach(handlers: NetworkHandlers): void {
+    this.#handlers = handlers
+  }
+
+  change<R>(command: (now: Instant, endpoint: PeerEndpoint) => R): R {
+    return this.#driver.change((now) => command(now, this.#endpoint))
+  }
+
+  get local(): Endpoint | undefined {
+    return this.#sockets[0]?.local
+  }
+
+  get port(): number {
+    return this.local?.port ?? 0
+  }
+
+  /** Where this host can be reached from its own networks. */
+  get addresses(): readonly string[] {
+    return this.#addresses
+  }
+
+  /** What the port looks like from outside, as STUN says. */
+  get publicAddresses(): readonly Endpoint[] {
+    return this.#publicAddresses
+  }
+
+  async close(): Promise<void> {
+    this.#stopPolling()
+    this.#driver.stop()
+    await Promise.all(this.#sockets.map((socket) => socket.close()))
+  }
+
+  #handle(event: PeerEndpointEvent, now: Instant): void {
+    if (event.kind === 'public-address') this.#publicAddresses = event.endpoints
+    else this.#handlers?.handlePeerEvent(event, now)
+  }
+
+  #poll(): void {
+    const polledAtMs = this.#options.clock.wallNow()
+    const hasSlept = polledAtMs - this.#polledAtMs > POLL_MS + SLEPT_MS
+    this.#polledAtMs = polledAtMs
+    const addresses = this.#usableAddresses()
+    const isChanged = addresses.join() !== this.#addresses.join()
+    if (!isChanged && !hasSlept) return
+    this.#options.logger.info(isChanged ? 'The network changed' : 'The machine slept', {
+      addresses,
+    })
+    this.#addresses = addresses
+    this.change((now, endpoint) => {
+      endpoint.setLocalAddresses(now, addresses, this.port)
+      endpoint.networkChanged(now)
+    })
+    this.#handlers?.handleNetworkChanged()
+  }
+
+  #usableAddresses(): readonly string[] {
+    const { bind, hostAddresses: ownAddresses = hostAddresses } = this.#options
+    if (bind !== undefined && !isWildcard(bind.address)) return [bind.address]
+    const families = new Set(this.#sockets.map(({ local }) => local.family))
+    return ownAddresses().filter((address) => families.has(address.includes(':') ? 6 : 4))
+  }
+}
+
+async function openSockets(bind: BindAddress | undefined): Promise<readonly DatagramSocket[]> {
+  if (bind !== undefined) return [await openUdpSocket(bind)]
+  for (let attempt = 1; ; attempt++) {
+    const ipv4 = await openUdpSocket({ address: '0.0.0.0', port: 0 })
+    try {
+      return [ipv4, await openUdpSocket({ address: '::', port: ipv4.local.port })]
+    } catch (error) {
+      const isTaken = error instanceof HollerError && error.code === 'PORT_TAKEN'
+      if (!isTaken || attempt === BIND_ATTEMPTS) return [ipv4] // a host without IPv6
+      await ipv4.close()
+    }
+  }
+}
+
+function isWildcard(address: string): boolean {
+  return address === '0.0.0.0' || address === '::'
+}

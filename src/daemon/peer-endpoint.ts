@@ -1,0 +1,424 @@
+/**
+ * The daemon's one UDP port as a machine: tells STUN, relay frames, probes and packets apart, hands each to the session
+ * it names, and keeps the table of peers. The whole client below its store is in here and has no I/O, so it runs in
+ * simulated worlds as it is.
+ *
+ *     introduce(peer) ──► introduce-wanted ──► (server) ──► introduced ──► punching, relay, handshake ──► peer-connected
+ *
+ * There is one session with a peer at most. An introduction that arrives for a peer who has one takes its place, since
+ * whoever asks anew has lost the old one; only where both sides ask each other at the same moment does the session with
+ * the lower id stay, on both sides.
+ */
+import { copyOf } from '../core/bytes.ts'
+import { datagramKind } from '../core/datagram-kind.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { HollerError } from '../core/holler-error.ts'
+import { after, earliest, type Instant } from '../core/instant.ts'
+import type { Machine, SocketId, Transmit } from '../core/machine.ts'
+import { OutboundQueue } from '../core/outbound-queue.ts'
+import type { Random } from '../core/random.ts'
+import type { Identity } from '../crypto/identity.ts'
+import type { StaticKey } from '../crypto/static-key.ts'
+import type { AccountNumber, DeviceKeys, Introduced } from '../protocol/server/messages.ts'
+import type { PathPolicy } from '../traversal/candidate.ts'
+import type { PathReport } from '../traversal/path-report.ts'
+import { MAX_PEER_MESSAGE_BYTES } from './peer-chat.ts'
+import type { PeerCloseReason, PeerEndpointEvent } from './peer-events.ts'
+import { SESSION_BYTES, sessionKeyOf } from './peer-keys.ts'
+import { LocalOffer } from './peer-local-offer.ts'
+import { ServerTime } from './peer-server-time.ts'
+import { PeerSession } from './peer-session.ts'
+import type { PeerSessionEvent } from './peer-session-event.ts'
+import { MAX_PEERS, PeerTable } from './peer-table.ts'
+
+export interface PeerEndpointOptions {
+  readonly identity: Identity
+  readonly staticKey: StaticKey
+  /** The public halves, as the server publishes them. */
+  readonly device: DeviceKeys
+  readonly random: Random
+}
+
+export interface PeerEndpointStats {
+  readonly peers: number
+  readonly connected: number
+  /** What nobody could use, by reason. */
+  readonly dropped: Readonly<Record<DropReason, number>>
+}
+
+export type DropReason =
+  | 'empty'
+  | 'unknown-probe'
+  | 'unknown-connection'
+  | 'unknown-relay-frame'
+  /** An introduction that answers nothing, or is malformed. */
+  | 'unknown-introduction'
+  | 'too-many-peers'
+
+/** Two introductions that cross are answered within this time; what is older has got lost on its way. */
+const FRESH_MS = 5_000
+
+/** How long the answer to ours may take, when the peer's own introduction waits for it. */
+const DEFERRED_MS = 3_000
+
+/** The peer's introduction, put off because ours has the lower id. */
+interface Deferred {
+  readonly message: Introduced
+  readonly adoptAt: Instant
+}
+
+export class PeerEndpoint implements Machine<PeerEndpointEvent> {
+  readonly #options: PeerEndpointOptions
+  readonly #serverTime = new ServerTime()
+  readonly #offer: LocalOffer
+  readonly #table = new PeerTable()
+  readonly #policies = new Map<AccountNumber, PathPolicy>() // ≤ the buddy list
+  readonly #pinnedStatics = new Map<AccountNumber, Uint8Array>() // ≤ the buddy list
+  readonly #deferred = new Map<AccountNumber, Deferred>() // ≤ MAX_PEERS: only beside a session
+  readonly #events = new OutboundQueue<PeerEndpointEvent>()
+  readonly #dropped: Record<DropReason, number> = {
+    empty: 0,
+    'unknown-probe': 0,
+    'unknown-connection': 0,
+    'unknown-relay-frame': 0,
+    'unknown-introduction': 0,
+    'too-many-peers': 0,
+  }
+  #own: AccountNumber | undefined
+
+  constructor(options: PeerEndpointOptions) {
+    this.#options = options
+    this.#offer = new LocalOffer(options.random)
+  }
+
+  /** Which account this device speaks for; another number, or none, ends every session. */
+  setAccount(now: Instant, number: AccountNumber | undefined): void {
+    if (number === this.#own) return
+    for (const { peer } of this.#table.all) this.#close(now, peer, 'local')
+    this.#policies.clear()
+    this.#pinnedStatics.clear()
+    this.#own = number
+  }
+
+  /** The server's wall clock, from `welcome` and `pong`: relay tickets end by it. */
+  setServerTime(now: Instant, timeMs: number): void {
+    this.#serverTime.set(now, timeMs)
+  }
+
+  /** The addresses of the host's usable interfaces and the UDP port of the primary socket. */
+  setLocalAddresses(now: Instant, addresses: readonly string[], port: number): void {
+    this.#offer.setLocalAddresses(now, addresses, port)
+    this.#takeOffer(now)
+  }
+
+  setStunServers(now: Instant, servers: readonly Endpoint[]): void {
+    this.#offer.setStunServers(now, servers)
+    this.#takeOffer(now)
+  }
+
+  /** Which paths a peer may take. A change ends the session; the default is `auto`. */
+  setPolicy(now: Instant, peer: AccountNumber, policy: PathPolicy): void {
+    const before = this.#policyOf(peer)
+    this.#policies.set(peer, policy)
+    if (before !== policy) this.#close(now, peer, 'policy-changed')
+  }
+
+  /** The peer's static key, once it has been seen: handshakes with it take one trip less. */
+  setPinnedStatic(peer: AccountNumber, remoteStatic: Uint8Array | undefined): void {
+    if (remoteStatic === undefined) this.#pinnedStatics.delete(peer)
+    else this.#pinnedStatics.set(peer, copyOf(remoteStatic))
+  }
+
+  /**
+   * Starts a session; nothing happens where one stands or is being made.
+   * @throws {HollerError} NOT_LOGGED_IN without an account, BUSY with too many peers.
+   */
+  introduce(now: Instant, peer: AccountNumber): void {
+    if (this.#own === undefined) throw new HollerError('NOT_LOGGED_IN', 'Nobody is logged in')
+    if (peer === this.#own) throw new HollerError('INVALID_PARAMS', 'That is your own account')
+    if (this.#table.get(peer) !== undefined) return
+    if (this.#table.isFull) {
+      throw new HollerError('BUSY', `No more than ${MAX_PEERS} peers at once`)
+    }
+    this.#openOwn(now, this.#own, peer)
+  }
+
+  /** What the server brings: the first introduction from a peer, the answer to ours, or a renewal. */
+  introduced(now: Instant, message: Introduced): void {
+    const { from, session, isAnswer } = message
+    const current = this.#table.get(from)
+    const isAcceptable = session.length === SESSION_BYTES && from !== this.#own
+    if (current?.key === sessionKeyOf(session)) {
+      this.#deferred.delete(from) // ours is the one that stands
+      current.introduced(now, message)
+      this.#collect(now, current)
+    } else if (isAnswer || !isAcceptable) {
+      this.#drop('unknown-introduction')
+    } else if (current !== undefined && this.#isOurTurn(now, current, session)) {
+      this.#deferred.set(from, { message, adoptAt: after(now, DEFERRED_MS) })
+    } else {
+      this.#adopt(now, message)
+    }
+  }
+
+  /** The server refused what `introduce-wanted` asked for. */
+  introduceRefused(now: Instant, session: Uint8Array): void {
+    const current = this.#table.withKey(sessionKeyOf(session))
+    if (current === undefined) return
+    const deferred = this.#deferred.get(current.peer)
+    if (deferred !== undefined) {
+      this.#adopt(now, deferred.message)
+      return
+    }
+    current.refused(now)
+    this.#collect(now, current)
+  }
+
+  /**
+   * One encoded `PeerMessage`. False without a session, or when its buffer is full: `send-ready` comes then.
+   * @throws {HollerError} TOO_LARGE
+   */
+  send(now: Instant, peer: AccountNumber, bytes: Uint8Array): boolean {
+    if (bytes.length > MAX_PEER_MESSAGE_BYTES) {
+      throw new HollerError('TOO_LARGE', `A message has ${MAX_PEER_MESSAGE_BYTES} bytes at most`)
+    }
+    const session = this.#table.get(peer)
+    if (session === undefined) return false
+    const isTaken = session.send(now, bytes)
+    this.#collect(now, session)
+    return isTaken
+  }
+
+  isConnected(peer: AccountNumber): boolean {
+    return this.#table.get(peer)?.isConnected === true
+  }
+
+  /** Says goodbye to the peer; `peer-closed` with reason `local` follows where there was a session. */
+  disconnect(now: Instant, peer: AccountNumber): void {
+    this.#close(now, peer, 'local')
+  }
+
+  /** Addresses changed, the machine woke up, or sending fails: look again, and tell every peer. */
+  networkChanged(now: Instant): void {
+    for (const session of this.#table.all) {
+      session.networkChanged(now)
+      this.#offer.renewWhenKnown(session)
+      this.#collect(now, session)
+    }
+    this.#offer.gather(now)
+    this.#takeOffer(now)
+  }
+
+  pathReport(_now: Instant, peer: AccountNumber): PathReport | undefined {
+    return this.#table.get(peer)?.report
+  }
+
+  stats(): PeerEndpointStats {
+    const sessions = this.#table.all
+    const connected = sessions.filter((session) => session.isConnected).length
+    return { peers: sessions.length, connected, dropped: { ...this.#dropped } }
+  }
+
+  handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    switch (datagramKind(bytes)) {
+      case 'stun':
+        this.#offer.handleDatagram(now, from, bytes)
+        this.#takeOffer(now)
+        return
+      case 'connection':
+        this.#handlePacket(now, from, bytes, via)
+        return
+      case 'probe':
+        this.#handleProbe(now, from, bytes, via)
+        return
+      case 'relay':
+        this.#handleRelayFrame(now, from, bytes)
+        return
+      case undefined:
+        this.#drop('empty')
+        return
+    }
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#offer.handleTimeout(now)
+    this.#takeOffer(now)
+    for (const session of this.#table.due(now)) {
+      session.handleTimeout(now)
+      this.#collect(now, session)
+    }
+    for (const { message, adoptAt } of [...this.#deferred.values()]) {
+      if (adoptAt <= now) this.#adopt(now, message)
+    }
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#offer.pollTransmit() ?? this.#table.pollTransmit()
+  }
+
+  pollEvent(): PeerEndpointEvent | undefined {
+    return this.#events.shift()
+  }
+
+  pollTimeout(): Instant | undefined {
+    let first = earliest(this.#offer.pollTimeout(), this.#table.pollTimeout())
+    for (const { adoptAt } of this.#deferred.values()) first = earliest(first, adoptAt)
+    return first
+  }
+
+  #handlePacket(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    const session = this.#table.routes.forPacket(bytes)
+    if (session === undefined) {
+      this.#drop('unknown-connection')
+      return
+    }
+    session.handlePacket(now, from, bytes, via)
+    this.#collect(now, session)
+  }
+
+  #handleProbe(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    const session = this.#table.routes.forProbe(bytes)
+    if (session === undefined) {
+      this.#drop('unknown-probe')
+      return
+    }
+    session.handleProbe(now, from, bytes, via)
+    this.#collect(now, session)
+  }
+
+  #handleRelayFrame(now: Instant, from: Endpoint, bytes: Uint8Array): void {
+    const sessions = this.#table.routes.forRelayFrame(from, bytes)
+    if (sessions.length === 0) this.#drop('unknown-relay-frame')
+    for (const session of sessions) {
+      session.handleRelayFrame(now, from, bytes)
+      this.#collect(now, session)
+    }
+  }
+
+  /** Both asked at the same moment, and the lower id is ours: the peer answers it. */
+  #isOurTurn(now: Instant, current: PeerSession, session: Uint8Array): boolean {
+    const unansweredMs = current.unansweredMs(now)
+    const isFresh = unansweredMs !== undefined && unansweredMs < FRESH_MS
+    return isFresh && current.key < sessionKeyOf(session)
+  }
+
+  /** The peer's introduction takes the place of whatever there was. */
+  #adopt(now: Instant, message: Introduced): void {
+    const { from, session } = message
+    this.#close(now, from, 'replaced')
+    const own = this.#own
+    if (own === undefined || this.#table.isFull) {
+      this.#drop(own === undefined ? 'unknown-introduction' : 'too-many-peers')
+      return
+    }
+    const opened = this.#open(now, own, from, session, false)
+    opened.introduced(now, message)
+    this.#collect(now, opened)
+  }
+
+  #openOwn(now: Instant, own: AccountNumber, peer: AccountNumber): void {
+    this.#open(now, own, peer, this.#options.random.bytes(SESSION_BYTES), true)
+  }
+
+  #open(
+    now: Instant,
+    own: AccountNumber,
+    peer: AccountNumber,
+    id: Uint8Array,
+    isOurs: boolean,
+  ): PeerSession {
+    const { identity, staticKey, device, random } = this.#options
+    const policy = this.#policyOf(peer)
+    const session = new PeerSession(now, {
+      own,
+      peer,
+      session: id,
+      isOurs,
+      policy,
+      pinnedStatic: this.#pinnedStatics.get(peer),
+      identity,
+      staticKey,
+      device,
+      random,
+      serverTime: this.#serverTime,
+    })
+    this.#table.add(session)
+    const candidates = policy === 'relay' ? [] : this.#offer.known(now)
+    if (candidates !== undefined) session.setOffer(now, candidates)
+    this.#collect(now, session)
+    return session
+  }
+
+  #close(now: Instant, peer: AccountNumber, reason: PeerCloseReason): void {
+    const session = this.#table.get(peer)
+    if (session === undefined) return
+    session.close(now, reason)
+    this.#collect(now, session)
+  }
+
+  /** Tells the sessions what the gatherer found out. */
+  #takeOffer(now: Instant): void {
+    const news = this.#offer.takeNews(now)
+    if (news === undefined) return
+    if (news.publicEndpoints !== undefined) {
+      this.#events.push({ kind: 'public-address', endpoints: news.publicEndpoints })
+    }
+    if (news.hasMoved) {
+      for (const session of this.#table.all) this.#offer.renewWhenKnown(session)
+    }
+    if (news.candidates === undefined) return
+    for (const session of this.#table.all) {
+      session.setOffer(now, news.candidates)
+      if (this.#offer.takeRenewal(session)) session.renew(now)
+      this.#collect(now, session)
+    }
+  }
+
+  /** What a session brought about becomes events, routes and work. */
+  #collect(now: Instant, session: PeerSession): void {
+    let event: PeerSessionEvent | undefined
+    while ((event = session.pollEvent()) !== undefined) this.#tell(now, session, event)
+    this.#table.touched(session)
+  }
+
+  #tell(now: Instant, session: PeerSession, event: PeerSessionEvent): void {
+    const { peer } = session
+    switch (event.kind) {
+      case 'introduce-wanted':
+        this.#events.push({ ...event, peer, session: session.id })
+        return
+      case 'connected':
+        this.#events.push({ ...event, kind: 'peer-connected', peer })
+        return
+      case 'message':
+      case 'send-ready':
+      case 'path-changed':
+        this.#events.push({ ...event, peer })
+        return
+      case 'direct-lost':
+        this.#offer.renewWhenKnown(session)
+        this.#offer.gather(now)
+        return
+      case 'outlived':
+        this.#close(now, peer, 'replaced')
+        if (this.#own !== undefined) this.#openOwn(now, this.#own, peer)
+        return
+      case 'closed':
+        this.#table.retire(session)
+        this.#deferred.delete(peer)
+        this.#offer.takeRenewal(session)
+        // An attempt that another one takes over goes on.
+        if (event.reason === 'replaced' && !event.wasConnected) return
+        this.#events.push({ ...event, kind: 'peer-closed', peer })
+        return
+    }
+  }
+
+  #policyOf(peer: AccountNumber): PathPolicy {
+    return this.#policies.get(peer) ?? 'auto'
+  }
+
+  #drop(reason: DropReason): void {
+    this.#dropped[reason] += 1
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * What one side says to the server about one session: asks for it or answers, once its own candidates are known, and
+ * says it again when there is a reason to (`peer-renewal.ts`).
+ */
+import type { Instant } from '../core/instant.ts'
+import { OutboundQueue } from '../core/outbound-queue.ts'
+import type { Random } from '../core/random.ts'
+import type { Candidate } from '../protocol/server/messages.ts'
+import { addressesOf } from './peer-offer.ts'
+import { PeerRenewal } from './peer-renewal.ts'
+
+export interface Said {
+  readonly isAnswer: boolean
+  readonly candidates: readonly Candidate[]
+}
+
+export class PeerIntroduction {
+  readonly #isOurs: boolean
+  readonly #renewal: PeerRenewal
+  readonly #said = new OutboundQueue<Said>()
+  #offer: readonly Candidate[] | undefined
+  #offeredAddresses = ''
+  #isAnswerDue = false
+  #askedAt: Instant | undefined
+  #isAnswered = false
+  #hasStarted = false
+
+  /** `isOurs`: we ask; else the peer has. */
+  constructor(random: Random, isInitiator: boolean, isOurs: boolean) {
+    this.#isOurs = isOurs
+    this.#renewal = new PeerRenewal(random, isInitiator)
+  }
+
+  /** Both sides have spoken: from now on there is something to renew. */
+  get hasStarted(): boolean {
+    return this.#hasStarted
+  }
+
+  /** How long nobody has answered what we asked; `undefined` where that is not what we wait for. */
+  unansweredMs(now: Instant): number | undefined {
+    if (!this.#isOurs || this.#isAnswered) return undefined
+    return this.#askedAt === undefined ? 0 : now - this.#askedAt
+  }
+
+  get deadline(): Instant | undefined {
+    return this.#canRenew ? this.#renewal.deadline : undefined
+  }
+
+  setOffer(now: Instant, candidates: readonly Candidate[]): void {
+    this.#offer = candidates
+    this.#speak(now)
+    if (addressesOf(candidates) !== this.#offeredAddresses) this.renew(now)
+  }
+
+  /** The peer wants to hear from us. */
+  asked(now: Instant): void {
+    this.#isAnswered = true
+    this.#isAnswerDue = true
+    this.#speak(now)
+  }
+
+  /** Both sides know each other's news. */
+  answered(now: Instant, ticketEndsAt: Instant | undefined, wantsDirect: boolean): void {
+    this.#isAnswered = true
+    this.#hasStarted = true
+    this.#renewal.answered(now, ticketEndsAt, wantsDirect)
+  }
+
+  /** Says it once more, as soon as may be. What is not answered yet has just been said. */
+  renew(now: Instant): void {
+    if (!this.#canRenew) return
+    this.#renewal.wish(now)
+    this.handleTimeout(now)
+  }
+
+  /** Another round of punching is not wanted any more. */
+  foundDirect(): void {
+    this.#renewal.foundDirect()
+  }
+
+  handleTimeout(now: Instant): void {
+    if (this.#offer === undefined || !this.#canRenew || !this.#renewal.isDue(now)) return
+    this.#renewal.asked(now)
+    this.#say(this.#offer, false)
+  }
+
+  poll(): Said | undefined {
+    return this.#said.shift()
+  }
+
+  get #canRenew(): boolean {
+    return this.#hasStarted && this.#offer !== undefined
+  }
+
+  #speak(now: Instant): void {
+    if (this.#offer === undefined) return
+    if (this.#isAnswerDue) {
+      this.#isAnswerDue = false
+      this.#say(this.#offer, true)
+    } else if (this.#isOurs && this.#askedAt === undefined) {
+      this.#askedAt = now
+      this.#say(this.#offer, false)
+    }
+  }
+
+  #say(candidates: readonly Candidate[], isAnswer: boolean): void {
+    this.#offeredAddresses = addressesOf(candidates)
+    this.#said.push({ isAnswer, candidates })
+  }
+}

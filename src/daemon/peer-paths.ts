@@ -1,0 +1,267 @@
+/**
+ * The ways to one peer in one session: the relay's channel and what the path agent finds, as one thing that carries
+ * datagrams. It tells which way is chosen; what travels is its owner's business.
+ */
+import { equalBytes, copyOf } from '../core/bytes.ts'
+import { datagramKind } from '../core/datagram-kind.ts'
+import { type Endpoint, keyOf } from '../core/endpoint.ts'
+import { earliest, type Instant } from '../core/instant.ts'
+import type { SocketId, Transmit } from '../core/machine.ts'
+import { OutboundQueue } from '../core/outbound-queue.ts'
+import type { Random } from '../core/random.ts'
+import type { Identity } from '../crypto/identity.ts'
+import type { ChannelId } from '../protocol/relay/frames.ts'
+import type { Candidate, RelayGrant } from '../protocol/server/messages.ts'
+import type { PathPolicy } from '../traversal/candidate.ts'
+import type { Path } from '../traversal/path.ts'
+import { PathAgent } from '../traversal/path-agent.ts'
+import type { PathReport } from '../traversal/path-report.ts'
+import type { PathEvent } from '../traversal/path-selection.ts'
+import type { ProbeRole, ProbeTag } from '../traversal/probe.ts'
+import { hasVanished } from './peer-offer.ts'
+import { PeerRelay, type PeerRelayEvent } from './peer-relay.ts'
+
+export interface PeerPathsOptions {
+  readonly session: Uint8Array
+  readonly role: ProbeRole
+  readonly policy: PathPolicy
+  readonly identity: Identity
+  readonly random: Random
+}
+
+export type PeerPathsEvent =
+  /** Send there from now on. */
+  | { readonly kind: 'selected'; readonly path: Path; readonly rttMs: number | undefined }
+  /** A direct path died: what we offered may not be true any more. */
+  | { readonly kind: 'direct-lost' }
+  /** Once for all that one change did. */
+  | { readonly kind: 'changed'; readonly report: PathReport }
+  /** A connection's packet that came through the relay. The bytes are lent until the next change. */
+  | { readonly kind: 'packet'; readonly path: Path; readonly bytes: Uint8Array }
+  | { readonly kind: 'ticket-refused' }
+
+export class PeerPaths {
+  readonly #options: PeerPathsOptions
+  readonly #relay: PeerRelay
+  readonly #events = new OutboundQueue<PeerPathsEvent>()
+  #agent: PathAgent | undefined
+  #local: readonly Candidate[] = []
+  #remote: readonly Candidate[] = [] // ≤ MAX_CANDIDATES, as the decoder made sure
+  #ticket: Uint8Array | undefined
+  #path: Path | undefined
+  #heardDirectly = 0
+  #heardByRelay = 0
+  #told = ''
+  #namesVersion = 0
+
+  constructor(options: PeerPathsOptions) {
+    this.#options = options
+    this.#relay = new PeerRelay(options)
+  }
+
+  /** Rises whenever `probeTag` or `channels` may have changed. */
+  get namesVersion(): number {
+    return this.#namesVersion
+  }
+
+  get probeTag(): ProbeTag | undefined {
+    return this.#agent?.probeTag
+  }
+
+  get channels(): readonly ChannelId[] {
+    return this.#relay.channels
+  }
+
+  /** Whether a relay frame that names no channel may be an answer to ours. */
+  isBindingAt(relay: Endpoint): boolean {
+    return this.#relay.isBindingAt(relay)
+  }
+
+  /** The chosen one. */
+  get path(): Path | undefined {
+    return this.#path
+  }
+
+  get isDirect(): boolean {
+    return this.#path !== undefined && this.#path.via !== this.#relay.socket
+  }
+
+  /** There is no direct path, and nobody forbids one. */
+  get isDirectWanted(): boolean {
+    return this.#options.policy === 'auto' && this.#remote.length > 0 && !this.isDirect
+  }
+
+  /** Whether anything authentic ever came from the peer, by whichever way. */
+  get wasHeard(): boolean {
+    const packets = this.#agent?.report().packets
+    return packets !== undefined && packets.requestsHeard + packets.answersHeard > 0
+  }
+
+  /** How many packets of the connection came the way that ours go. */
+  get heardOnPath(): number {
+    return this.isDirect ? this.#heardDirectly : this.#heardByRelay
+  }
+
+  get report(): PathReport | undefined {
+    return this.#agent?.report()
+  }
+
+  /** The peer's key is known: probes can be told from forgeries, and the search may begin. */
+  learn(key: Uint8Array): void {
+    const { role, policy, random } = this.#options
+    this.#agent = new PathAgent({ role, key, policy, local: this.#local, random })
+    this.#namesVersion += 1
+  }
+
+  setLocal(now: Instant, candidates: readonly Candidate[]): void {
+    this.#local = candidates
+    this.#agent?.setLocal(now, candidates)
+    this.#settle(now)
+  }
+
+  /** What the peer offers now. Where an address has vanished the peer has moved, and nothing is believed any more. */
+  setRemote(now: Instant, candidates: readonly Candidate[]): void {
+    if (hasVanished(this.#remote, candidates)) this.#agent?.networkChanged(now)
+    this.#remote = candidates
+    this.#agent?.addRemote(now, candidates)
+    this.#settle(now)
+  }
+
+  /** Binds at the relay, if the ticket is a new one. */
+  grant(now: Instant, { endpoint, ticket }: RelayGrant): void {
+    if (this.#ticket !== undefined && equalBytes(this.#ticket, ticket)) return
+    this.#ticket = copyOf(ticket)
+    this.#relay.grant(now, { endpoint, ticket: this.#ticket })
+    this.#settle(now)
+  }
+
+  /** The moment when both sides begin to punch. */
+  start(now: Instant, startInMs: number): void {
+    this.#agent?.start(now, startInMs)
+    this.#settle(now)
+  }
+
+  /** Nothing about our side of the network is as it was. */
+  networkChanged(now: Instant): void {
+    this.#agent?.networkChanged(now)
+    this.#relay.rebind(now)
+    this.#settle(now)
+  }
+
+  /** A message was sent or received: the path is watched closely for a while. */
+  dataFlowed(now: Instant): void {
+    this.#agent?.dataFlowed(now)
+    this.#settle(now)
+  }
+
+  /** The chosen path takes our packets and brings nothing back. */
+  pathStalled(now: Instant): void {
+    this.#agent?.pathStalled(now)
+    this.#settle(now)
+  }
+
+  /** A packet of the connection came by this path. */
+  noteHeard({ via }: Path): void {
+    if (via === this.#relay.socket) this.#heardByRelay += 1
+    else this.#heardDirectly += 1
+  }
+
+  /** The search is over. The relay still carries what is on its way. */
+  stopSearching(): void {
+    this.#agent = undefined
+    this.#namesVersion += 1
+  }
+
+  handleProbe(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    this.#agent?.handleDatagram(now, from, bytes, via)
+    this.#settle(now)
+  }
+
+  handleRelayFrame(now: Instant, from: Endpoint, bytes: Uint8Array): void {
+    this.#relay.handleDatagram(now, from, bytes)
+    this.#settle(now)
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#relay.handleTimeout(now)
+    this.#agent?.handleTimeout(now)
+    this.#settle(now)
+  }
+
+  /** The next datagram of its own, or of `more`, that the network is to carry: what goes by the relay is wrapped. */
+  pollTransmit(more: () => Transmit | undefined): Transmit | undefined {
+    for (;;) {
+      const ready = this.#relay.pollTransmit()
+      if (ready !== undefined) return ready
+      const transmit = this.#agent?.pollTransmit() ?? more()
+      if (transmit?.via !== this.#relay.socket) return transmit
+      this.#relay.send(transmit.bytes)
+    }
+  }
+
+  pollEvent(): PeerPathsEvent | undefined {
+    return this.#events.shift()
+  }
+
+  pollTimeout(): Instant | undefined {
+    return earliest(this.#relay.pollTimeout(), this.#agent?.pollTimeout())
+  }
+
+  #settle(now: Instant): void {
+    let isChanged = false
+    for (;;) {
+      const relayed = this.#relay.pollEvent()
+      if (relayed !== undefined) this.#handleRelayEvent(now, relayed)
+      const found = this.#agent?.pollEvent()
+      if (found !== undefined) this.#handlePathEvent(found)
+      isChanged ||= found !== undefined
+      if (relayed === undefined && found === undefined) break
+    }
+    if (isChanged) this.#tell()
+  }
+
+  #handleRelayEvent(now: Instant, event: PeerRelayEvent): void {
+    switch (event.kind) {
+      case 'ready':
+        this.#namesVersion += 1
+        this.#agent?.relayReady(now, event.path)
+        return
+      case 'lost':
+        this.#namesVersion += 1
+        this.#agent?.relayLost(now)
+        return
+      case 'ticket-refused':
+        this.#events.push(event)
+        return
+      case 'datagram':
+        this.#handleRelayed(now, event.path, event.bytes)
+        return
+    }
+  }
+
+  // Nothing but the peer's own two protocols travels inside a relay frame.
+  #handleRelayed(now: Instant, path: Path, bytes: Uint8Array): void {
+    const kind = datagramKind(bytes)
+    if (kind === 'connection') this.#events.push({ kind: 'packet', path, bytes })
+    else if (kind === 'probe') this.#agent?.handleDatagram(now, path.to, bytes, path.via)
+  }
+
+  #handlePathEvent(event: PathEvent): void {
+    if (event.kind === 'path-selected') {
+      this.#path = event.path
+      this.#events.push({ kind: 'selected', path: event.path, rttMs: event.rttMs })
+    } else {
+      this.#path = undefined
+      if (event.pathKind !== 'relay') this.#events.push({ kind: 'direct-lost' })
+    }
+  }
+
+  #tell(): void {
+    const { report } = this
+    if (report === undefined) return
+    const told = `${report.kind} ${report.remote === undefined ? '' : keyOf(report.remote)}`
+    if (told === this.#told) return
+    this.#told = told
+    this.#events.push({ kind: 'changed', report })
+  }
+}

@@ -1,0 +1,26 @@
+import type { Candidate } from '../protocol/server/messages.ts'
+import type { PathReport } from '../traversal/path-report.ts'
+import type { PeerCloseReason } from './peer-events.ts'
+
+/** What a `PeerSession` tells its endpoint. */
+export type PeerSessionEvent =
+  | {
+      readonly kind: 'introduce-wanted'
+      readonly isAnswer: boolean
+      readonly probeKey: Uint8Array
+      readonly candidates: readonly Candidate[]
+    }
+  | {
+      readonly kind: 'connected'
+      readonly identity: Uint8Array
+      readonly remoteStatic: Uint8Array
+      readonly payload: Uint8Array
+    }
+  | { readonly kind: 'message'; readonly bytes: Uint8Array }
+  | { readonly kind: 'send-ready' }
+  | { readonly kind: 'path-changed'; readonly report: PathReport }
+  /** A direct path died: what we offered may not be true any more. */
+  | { readonly kind: 'direct-lost' }
+  /** The peer has restarted and knows nothing of this session: another one must be made. */
+  | { readonly kind: 'outlived' }
+  | { readonly kind: 'closed'; readonly reason: PeerCloseReason; readonly wasConnected: boolean }

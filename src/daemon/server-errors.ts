@@ -1,0 +1,31 @@
+import { type ErrorCode, HollerError } from '../core/holler-error.ts'
+import type { ServerError, ServerErrorCode } from '../protocol/server/messages.ts'
+import { ControlFault } from './control-fault.ts'
+
+const CODES: Readonly<Record<ServerErrorCode, ErrorCode>> = {
+  'auth-failed': 'AUTH_FAILED',
+  'handle-invalid': 'HANDLE_INVALID',
+  'handle-taken': 'HANDLE_TAKEN',
+  'registration-closed': 'REGISTRATION_CLOSED',
+  'not-found': 'ACCOUNT_UNKNOWN',
+  'already-buddies': 'ALREADY_BUDDIES',
+  'not-buddies': 'BUDDY_UNKNOWN',
+  offline: 'TIMEOUT', // the buddy's daemon is not there to answer
+  'rate-limited': 'RATE_LIMITED',
+  'too-many': 'TOO_LARGE',
+  unsupported: 'UNSUPPORTED',
+  malformed: 'INVALID_PARAMS',
+  temporary: 'SERVER_UNREACHABLE',
+}
+
+/** A server's refusal as the error of the command that led to it. */
+export function errorOfServer({
+  code,
+  text,
+  retryAfterMs,
+}: Pick<ServerError, 'code' | 'text' | 'retryAfterMs'>): HollerError {
+  const message = `The server refuses: ${text === '' ? code : text}`
+  return retryAfterMs === undefined
+    ? new HollerError(CODES[code], message)
+    : new ControlFault(CODES[code], message, { retryAfterMs })
+}

@@ -1,0 +1,110 @@
+import { copyOf } from '../core/bytes.ts'
+import type { OutboundQueue } from '../core/outbound-queue.ts'
+import type { Random } from '../core/random.ts'
+import type { StaticKey } from '../crypto/static-key.ts'
+import type { ControllerFactory } from './congestion/controller.ts'
+import { Cubic } from './congestion/cubic.ts'
+import type { ConnectionEvent } from './connection-event.ts'
+import { Handshaking } from './connection-handshaking.ts'
+import type { LocalIds } from './connection-ids.ts'
+import type { SessionOptions } from './connection-session.ts'
+import { type Established, MAX_HANDSHAKE_PAYLOAD_BYTES } from './handshake.ts'
+import type { HandshakePattern } from './handshake-packet.ts'
+import { DATAGRAM_SIZES } from './mtu-discovery.ts'
+import { CONNECTION_ID_BYTES } from './packet.ts'
+import { DEFAULT_KEY_LIMITS, type KeyLimits } from './packet-protection.ts'
+import type { Path } from './path.ts'
+import { MAX_ACK_DELAY_MS } from './received-packets.ts'
+import type { StreamSide } from './streams/stream-id.ts'
+import { INITIAL_CONNECTION_WINDOW_BYTES, INITIAL_STREAM_WINDOW_BYTES } from './streams/streams.ts'
+import { MAX_PEER_STREAMS } from './streams/stream-table.ts'
+import type { TransportParameters } from './transport-parameters.ts'
+
+/** A NAT forgets a mapping after 30 s at the earliest common setting; a path that is silent for longer is no path. */
+export const DEFAULT_IDLE_TIMEOUT_MS = 30_000
+
+export interface ConnectionOptions {
+  readonly role: StreamSide
+  readonly staticKey: StaticKey
+  /** What both sides know and must agree on. */
+  readonly prologue: Uint8Array
+  /** Ours, authenticated by the handshake and handed to the peer's application with `connected`. */
+  readonly payload: Uint8Array
+  /** The id in the first packet, known to both before the handshake: 8 bytes. */
+  readonly initialId: Uint8Array
+  readonly random: Random
+  /** The initiator's way to the responder; where the responder believes the initiator to be. */
+  readonly path: Path
+  /** The initiator's choice: IK when it knows the responder's static key, else XX. */
+  readonly pattern?: HandshakePattern
+  /** Wanted by IK's initiator. */
+  readonly remoteStatic?: Uint8Array
+  /** Refuses a peer before anything is concluded from it: the handshake goes on waiting for the right one. */
+  readonly accept?: (remoteStatic: Uint8Array, payload: Uint8Array) => boolean
+  readonly newController?: ControllerFactory
+  readonly keyLimits?: KeyLimits
+  readonly idleTimeoutMs?: number
+}
+
+const newCubic: ControllerFactory = (_now, datagramBytes) => new Cubic(datagramBytes)
+
+function ownParameters(options: ConnectionOptions, sourceId: Uint8Array): TransportParameters {
+  return {
+    idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
+    maxDatagramBytes: DATAGRAM_SIZES.at(-1) ?? 0,
+    maxBytes: INITIAL_CONNECTION_WINDOW_BYTES,
+    maxStreamBytes: INITIAL_STREAM_WINDOW_BYTES,
+    maxStreams: MAX_PEER_STREAMS,
+    maxAckDelayMs: MAX_ACK_DELAY_MS,
+    sourceId,
+  }
+}
+
+/** @throws RangeError when the payload is longer than a handshake packet carries, or the id has not 8 bytes. */
+export function newHandshake(options: ConnectionOptions, sourceId: Uint8Array): Handshaking {
+  const initialId = copyOf(options.initialId)
+  if (initialId.length !== CONNECTION_ID_BYTES) throw new RangeError('The initial id has 8 bytes')
+  if (options.payload.length > MAX_HANDSHAKE_PAYLOAD_BYTES) {
+    throw new RangeError('The handshake payload is too long')
+  }
+  const { staticKey, prologue, payload, random, accept, remoteStatic } = options
+  const parameters = ownParameters(options, sourceId)
+  const common = {
+    staticKey,
+    prologue,
+    payload,
+    parameters,
+    random,
+    ...(accept === undefined ? {} : { accept }),
+  }
+  if (options.role === 'responder') return new Handshaking({ ...common, role: 'responder' })
+  const pattern = options.pattern ?? (remoteStatic === undefined ? 'XX' : 'IK')
+  return new Handshaking({
+    ...common,
+    role: 'initiator',
+    pattern,
+    initialId,
+    ...(remoteStatic === undefined ? {} : { remoteStatic }),
+  })
+}
+
+export function sessionOptions(
+  options: ConnectionOptions,
+  established: Established,
+  path: Path,
+  localIds: LocalIds,
+  events: OutboundQueue<ConnectionEvent>,
+): SessionOptions {
+  return {
+    side: options.role,
+    path,
+    isPathPinned: options.role === 'initiator',
+    random: options.random,
+    events,
+    localIds,
+    ownParameters: ownParameters(options, localIds.first),
+    established,
+    newController: options.newController ?? newCubic,
+    keyLimits: options.keyLimits ?? DEFAULT_KEY_LIMITS,
+  }
+}

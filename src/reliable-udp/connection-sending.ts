@@ -1,0 +1,297 @@
+/**
+ * The next packet out: whether one may go, what goes into it, sealing and noting it.
+ *
+ * What presses decides whether a packet goes at all: probes after a timeout go whatever the window says; control frames
+ * and chat go as far as the window allows; bulk also waits for the pacer; acknowledgements alone wait for nothing. What
+ * is less pressing fills the room that is left. Nothing is queued between a stream and the wire, so a chat frame never
+ * stands behind a file's packets.
+ */
+import type { Instant } from '../core/instant.ts'
+import type { Transmit } from '../core/machine.ts'
+import type { Session } from './connection-session.ts'
+import { FrameWriter } from './frame-writer.ts'
+import { BASE_DATAGRAM_BYTES, DATA_OVERHEAD_BYTES } from './packet.ts'
+import { type Path, transmitOn } from './path.ts'
+import type { PathProbe } from './path-validation.ts'
+import { sentFlags } from './sent-packets.ts'
+import type { StreamPriority } from './streams/stream-id.ts'
+
+/** The largest packet that MTU discovery ever tries, and so all that a packet is built in. */
+const LARGEST_DATAGRAM_BYTES = 1472
+
+/** With less room in the window a packet is not worth its overhead: the next acknowledgement gives more. */
+const SMALLEST_USEFUL_ROOM = 256
+
+const ELICITING = sentFlags.ackEliciting | sentFlags.inFlight
+
+/** What makes the next packet go. */
+type Occasion = 'probe' | 'urgent' | 'bulk' | 'acknowledgement'
+
+export class PacketSending {
+  readonly #session: Session
+  readonly #scratch = Buffer.allocUnsafe(LARGEST_DATAGRAM_BYTES)
+  readonly #writer = new FrameWriter(this.#scratch)
+  readonly #header = {
+    destination: new Uint8Array(0) as Uint8Array,
+    packetBytes: 0,
+    number: 0,
+    keyPhase: 0,
+    asksForAck: false,
+  }
+  #isWaitingForPacer = false
+  #sealedGeneration = 0
+  #isEliciting = false
+  #isPadded = false
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  /** When the pacer lets the next packet of a file go. */
+  get pacingDeadline(): Instant | undefined {
+    return this.#isWaitingForPacer ? this.#session.pacer.nextAt : undefined
+  }
+
+  next(now: Instant): Transmit | undefined {
+    const { paths, recovery } = this.#session
+    this.#isWaitingForPacer = false
+    if (!recovery.hasRoomFor('pressing')) return undefined
+    this.#skipHopelessRepeats(now)
+    if (paths.hasProbe) {
+      const probe = paths.pollProbe(now, recovery.ptoMs)
+      if (probe !== undefined) return this.#buildPathProbe(now, probe)
+    }
+    // What pressed may have turned out to be settled: then the next occasion counts.
+    return this.#buildMtuProbe(now) ?? this.#nextPacket(now) ?? this.#nextPacket(now)
+  }
+
+  /** A packet with nothing but a CLOSE in it, to be kept and sent again as it is. */
+  buildClose(now: Instant, isByApplication: boolean, code: number, reason: string): Uint8Array {
+    this.#begin(BASE_DATAGRAM_BYTES)
+    this.#writer.close(isByApplication, code, reason)
+    return this.#seal(now, 0)
+  }
+
+  #nextPacket(now: Instant): Transmit | undefined {
+    const occasion = this.#occasion(now)
+    return occasion === undefined ? undefined : this.#buildPacket(now, occasion)
+  }
+
+  #occasion(now: Instant): Occasion | undefined {
+    const { recovery, streams, received, pacer } = this.#session
+    if (recovery.probesWanted > 0) return 'probe'
+    const hasRoom = this.#hasRoom
+    const priority = streams.mostUrgent()
+    if (hasRoom && (isUrgent(priority) || this.#owesControl(now))) return 'urgent'
+    if (priority === 'bulk' && hasRoom && recovery.windowRoom >= this.#session.mtu.datagramBytes) {
+      pacer.update(now, recovery.controller, recovery.rtt)
+      if (pacer.mayGo) return 'bulk'
+      this.#isWaitingForPacer = true
+    }
+    if (received.isDue) return 'acknowledgement'
+    if (priority === undefined && hasRoom) recovery.markAppLimited()
+    return undefined
+  }
+
+  get #hasRoom(): boolean {
+    const { recovery } = this.#session
+    return recovery.windowRoom >= SMALLEST_USEFUL_ROOM && recovery.hasRoomFor('data')
+  }
+
+  // A repeat whose time came while the window was full is of no use later.
+  #skipHopelessRepeats(now: Instant): void {
+    if (this.#session.repeats.isDue(now) && !this.#hasRoom) this.#session.settleRepeats()
+  }
+
+  #owesControl(now: Instant): boolean {
+    const { streams, localIds, datagrams, owedKeyGeneration, repeats } = this.#session
+    const { owesPing, owesPathPing } = this.#session
+    return (
+      owesPing ||
+      owesPathPing ||
+      streams.owesControlFrames ||
+      localIds.owesFrames ||
+      owedKeyGeneration !== undefined ||
+      datagrams.length > 0 ||
+      repeats.isDue(now)
+    )
+  }
+
+  #buildPacket(now: Instant, occasion: Occasion): Transmit | undefined {
+    const session = this.#session
+    this.#updateKeys(now)
+    this.#begin(this.#sizeFor(occasion))
+    const hasAck = this.#writeAck(now)
+    if (occasion === 'acknowledgement') {
+      if (session.received.wantsPing && session.recovery.windowRoom >= SMALLEST_USEFUL_ROOM) {
+        this.#isEliciting = this.#writer.ping()
+      }
+    } else {
+      this.#fill(now)
+      if (occasion === 'probe' && !this.#isEliciting) this.#isEliciting = this.#writer.ping()
+    }
+    if (hasAck) session.received.handleAckSent(!this.#isEliciting)
+    if (this.#writer.at === 0) return undefined
+    if (this.#isPadded) this.#writer.padTo(this.#writer.end)
+    const flags = this.#isEliciting ? ELICITING : 0
+    return this.#finish(now, flags, session.paths.current)
+  }
+
+  // Probes are small, so that they pass where large packets have stopped to (RFC 8899 §4.3).
+  #sizeFor(occasion: Occasion): number {
+    const { recovery, mtu } = this.#session
+    if (occasion === 'probe' || occasion === 'acknowledgement') return BASE_DATAGRAM_BYTES
+    return Math.min(mtu.datagramBytes, recovery.windowRoom)
+  }
+
+  #writeAck(now: Instant): boolean {
+    const { received, recovery } = this.#session
+    if (!received.hasNews && !received.isDue) return false
+    if (!this.#writer.ack(received.ranges, received.delayMs(now))) return false
+    recovery.sent.addFrame('ack', received.largest)
+    return true
+  }
+
+  #fill(now: Instant): void {
+    const { streams, recovery, localIds } = this.#session
+    const writer = this.#writer
+    const before = writer.at
+    this.#writeOwed()
+    localIds.writeFrames(writer, recovery.sent)
+    streams.writeControlFrames(writer, recovery.sent)
+    this.#writeDatagrams()
+    this.#writeStreams(now, 'control')
+    this.#writeRepeats(now, true)
+    this.#writeStreams(now, 'chat')
+    this.#writeStreams(now, 'bulk')
+    this.#writeRepeats(now, false)
+    if (writer.at > before) this.#isEliciting = true
+  }
+
+  #writeOwed(): void {
+    const session = this.#session
+    if (
+      session.owedKeyGeneration !== undefined &&
+      this.#writer.keyUpdate(session.owedKeyGeneration)
+    ) {
+      session.recovery.sent.addFrame('key-update', session.owedKeyGeneration)
+      session.owedKeyGeneration = undefined
+    }
+    if (session.owesPing && this.#writer.ping()) session.owesPing = false
+    if (!session.owesPathPing || !this.#writer.ping()) return
+    session.owesPathPing = false
+    this.#isPadded = true
+  }
+
+  #writeDatagrams(): void {
+    const { datagrams } = this.#session
+    while (datagrams[0] !== undefined && this.#writer.datagram(datagrams[0])) datagrams.shift()
+  }
+
+  #writeStreams(now: Instant, priority: StreamPriority): void {
+    const { streams, recovery, repeats } = this.#session
+    for (;;) {
+      const piece = streams.writeData(priority, this.#writer, recovery.sent)
+      if (piece === undefined) return
+      if (priority === 'chat') repeats.handleSent(now, piece)
+    }
+  }
+
+  // Those whose time has come go before bulk; the others take what bulk left.
+  #writeRepeats(now: Instant, isDue: boolean): void {
+    const { repeats, streams, recovery, rttMs } = this.#session
+    if (repeats.entries.length === 0) return
+    for (const entry of repeats.entries) {
+      const isWanted = isDue
+        ? repeats.isEntryDue(now, entry)
+        : repeats.mayRideAlong(now, entry, rttMs)
+      if (!isWanted) continue
+      const { stream, offset, length, isLast } = entry
+      const isSent = streams.repeatData(stream, offset, length, isLast, this.#writer, recovery.sent)
+      if (isSent) entry.copies += 1
+    }
+    if (isDue) this.#session.settleRepeats()
+  }
+
+  #updateKeys(now: Instant): void {
+    const session = this.#session
+    const { protection, keyUsage } = session
+    this.#noteGeneration(now) // the peer may have moved us on
+    const isInStep = protection.sendGeneration === protection.receiveGeneration
+    if (!isInStep || !keyUsage.isUpdateDue(now)) return
+    protection.advanceSending()
+    session.owedKeyGeneration = protection.sendGeneration
+    this.#noteGeneration(now)
+  }
+
+  #noteGeneration(now: Instant): void {
+    const { protection, keyUsage, recovery } = this.#session
+    if (protection.sendGeneration === this.#sealedGeneration) return
+    this.#sealedGeneration = protection.sendGeneration
+    keyUsage.restart(now, recovery.sent.next)
+  }
+
+  #buildMtuProbe(now: Instant): Transmit | undefined {
+    const { mtu, recovery, paths } = this.#session
+    const bytes = mtu.wantedProbe(now)
+    if (bytes === undefined) return undefined
+    this.#begin(bytes)
+    this.#writer.ping()
+    this.#writer.padTo(this.#writer.end)
+    mtu.handleProbeSent(recovery.sent.next, bytes)
+    return this.#finish(now, sentFlags.ackEliciting | sentFlags.mtuProbe, paths.current)
+  }
+
+  // Not entered as wanting an acknowledgement: on another path than the rest it must not set off probes, nor give round
+  // trips. The challenge has its own repetition.
+  #buildPathProbe(now: Instant, probe: PathProbe): Transmit {
+    this.#begin(probe.bytes)
+    if (probe.kind === 'challenge') this.#writer.pathChallenge(probe.data)
+    else this.#writer.pathResponse(probe.data)
+    this.#writer.padTo(this.#writer.end)
+    return this.#finish(now, 0, probe.path)
+  }
+
+  #begin(datagramBytes: number): void {
+    this.#writer.reset(this.#scratch, 0, datagramBytes - DATA_OVERHEAD_BYTES)
+    this.#isEliciting = false
+    this.#isPadded = false
+  }
+
+  #finish(now: Instant, flags: number, path: Path): Transmit {
+    return transmitOn(path, this.#seal(now, flags))
+  }
+
+  #seal(now: Instant, flags: number): Uint8Array {
+    const session = this.#session
+    const { recovery, protection, remoteIds, keyUsage } = session
+    const header = this.#header
+    const packet = Buffer.allocUnsafe(this.#writer.at + DATA_OVERHEAD_BYTES)
+    header.destination = remoteIds.current
+    header.packetBytes = packet.length
+    header.number = recovery.sent.next
+    header.keyPhase = protection.sendGeneration & 3
+    header.asksForAck = (flags & sentFlags.ackEliciting) !== 0 && this.#fallsSilent()
+    protection.seal(packet, header, this.#scratch.subarray(0, this.#writer.at))
+    keyUsage.handleSent(packet.length)
+    this.#note(now, packet.length, flags)
+    return packet
+  }
+
+  #fallsSilent(): boolean {
+    return this.#session.streams.mostUrgent() === undefined
+  }
+
+  #note(now: Instant, bytes: number, flags: number): void {
+    const session = this.#session
+    session.recovery.handleSent(now, bytes, flags)
+    session.handleSent(now, bytes, (flags & sentFlags.ackEliciting) !== 0)
+    if ((flags & sentFlags.inFlight) === 0) return
+    session.pacer.handleSent(bytes)
+    session.mtu.handlePacketSent(bytes)
+  }
+}
+
+function isUrgent(priority: StreamPriority | undefined): boolean {
+  return priority === 'control' || priority === 'chat'
+}

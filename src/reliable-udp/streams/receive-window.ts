@@ -1,0 +1,48 @@
+/**
+ * How much the peer may send us, for one stream or for the whole connection. The limit moves on when half of the window
+ * was consumed; when that happens more than once in two round trips, the window is what holds the peer back, so it
+ * doubles. A reader that is slow keeps a small window, and so little memory.
+ */
+import type { Instant } from '../../core/instant.ts'
+
+/** Carries 100 Mbit/s over 1.3 s, or 1 Gbit/s over 130 ms; and is all the memory a peer can make us hold. */
+export const MAX_WINDOW_BYTES = 16 * 1024 * 1024
+
+export class ReceiveWindow {
+  #window: number
+  #limit: number
+  #consumed = 0
+  #raisedAt: Instant | undefined
+
+  constructor(initialBytes: number) {
+    this.#window = initialBytes
+    this.#limit = initialBytes
+  }
+
+  /** The highest offset the peer may send up to. */
+  get limit(): number {
+    return this.#limit
+  }
+
+  get windowBytes(): number {
+    return this.#window
+  }
+
+  get isWorthRaising(): boolean {
+    return this.#limit - this.#consumed < this.#window / 2
+  }
+
+  handleConsumed(bytes: number): void {
+    this.#consumed += bytes
+  }
+
+  /** Moves the limit on, and says what it is now. */
+  raise(now: Instant, rttMs: number): number {
+    if (this.#raisedAt !== undefined && now - this.#raisedAt < 2 * rttMs) {
+      this.#window = Math.min(this.#window * 2, MAX_WINDOW_BYTES)
+    }
+    this.#raisedAt = now
+    this.#limit = Math.max(this.#limit, this.#consumed + this.#window)
+    return this.#limit
+  }
+}

@@ -1,0 +1,42 @@
+import { strict as assert } from 'node:assert'
+import fc from 'fast-check'
+import { REPLAY_WINDOW_PACKETS, ReplayWindow } from '../../src/reliable-udp/replay-window.ts'
+
+describe('ReplayWindow', () => {
+  it('takes each number once, in any order', () => {
+    const window = new ReplayWindow()
+    for (const number of [5, 3, 9, 4]) window.mark(number)
+
+    assert.deepEqual(
+      [3, 4, 5, 6, 9, 10].map((number) => window.isFresh(number)),
+      [false, false, false, true, false, true],
+    )
+  })
+
+  it('refuses what is 2,048 numbers old: it may have been seen', () => {
+    const window = new ReplayWindow()
+    window.mark(10_000)
+
+    assert.equal(window.isFresh(10_000 - REPLAY_WINDOW_PACKETS + 1), true)
+    assert.equal(window.isFresh(10_000 - REPLAY_WINDOW_PACKETS), false)
+  })
+
+  it('forgets nothing and makes nothing up within its reach', () => {
+    const steps = fc.array(fc.integer({ min: -3000, max: 3000 }), { maxLength: 200 })
+    fc.assert(
+      fc.property(steps, (moves) => {
+        const window = new ReplayWindow()
+        const seen = new Set<number>()
+        let at = 2 ** 32 - 5000
+        for (const move of moves) {
+          at += move
+          const isOld = at <= window.largest - REPLAY_WINDOW_PACKETS
+          assert.equal(window.isFresh(at), !isOld && !seen.has(at))
+          if (!window.isFresh(at)) continue
+          window.mark(at)
+          seen.add(at)
+        }
+      }),
+    )
+  })
+})
