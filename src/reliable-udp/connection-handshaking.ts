@@ -78,9 +78,9 @@ export class Handshaking {
     ;(this.#initiator ?? this.#responder)?.handleTimeout(now)
   }
 
-  handlePacket(now: Instant, packet: Uint8Array, datagramBytes: number, from: Path): void {
+  handlePacket(now: Instant, packet: Uint8Array, from: Path): void {
     this.#initiator?.handlePacket(now, packet)
-    this.#responder?.handlePacket(now, packet, datagramBytes, from)
+    this.#responder?.handlePacket(now, packet, from)
   }
 
   handleVersionNegotiation(packet: Uint8Array): void {

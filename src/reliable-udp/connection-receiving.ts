@@ -19,7 +19,7 @@ export class PacketReceiving implements FrameSink {
   readonly #session: Session
   readonly #reader = new FrameReader()
   #from: Path
-  #datagramBytes = 0
+  #packetBytes = 0
   #number = 0
   #isEliciting = false
   #wantsAckNow = false
@@ -59,7 +59,7 @@ export class PacketReceiving implements FrameSink {
     const number = this.#number
     const isNewest = number === session.protection.largestReceived
     this.#from = from
-    this.#datagramBytes = bytes.length
+    this.#packetBytes = packet.end - packet.start // of several in a datagram, each pays for itself
     this.#isEliciting = false
     this.#wantsAckNow = packet.asksForAck
     this.#isProbing = true
@@ -68,7 +68,7 @@ export class PacketReceiving implements FrameSink {
     if (wrong !== undefined) return wrong
     const { received, paths, rttMs } = session
     received.handleReceived(now, number, this.#isEliciting, this.#wantsAckNow, rttMs)
-    paths.handlePacket(now, from, bytes.length, isNewest, this.#isProbing)
+    paths.handlePacket(now, from, this.#packetBytes, isNewest, this.#isProbing)
     return undefined
   }
 
@@ -145,7 +145,7 @@ export class PacketReceiving implements FrameSink {
 
   onPathChallenge(data: Uint8Array): void {
     this.#isEliciting = true
-    this.#session.paths.handleChallenge(this.#from, data, this.#datagramBytes)
+    this.#session.paths.handleChallenge(this.#from, data, this.#packetBytes)
   }
 
   onPathResponse(data: Uint8Array): void {

@@ -263,7 +263,7 @@ export class Connection implements Machine<ConnectionEvent> {
         return
       case 'handshake': {
         const whole = bytes.subarray(packet.start, packet.end)
-        this.#handshake?.handlePacket(now, whole, bytes.length, from)
+        this.#handshake?.handlePacket(now, whole, from)
         const established = this.#handshake?.established
         if (established !== undefined && this.#isBeforeSession)
           this.#connect(now, established, from)

@@ -99,12 +99,14 @@ export class HandshakeResponder implements Handshake {
     this.#giveUpAt = undefined
   }
 
-  handlePacket(now: Instant, bytes: Uint8Array, datagramBytes: number, from: Path): void {
+  // RFC 9000 §14.1 wants the datagram padded. Here it is the packet: of many short ones in a datagram, each would be
+  // paid for by the whole of it.
+  handlePacket(now: Instant, bytes: Uint8Array, from: Path): void {
     const packet = decodeHandshakePacket(bytes)
     if (!packet.ok || this.#final !== undefined) return
     if (packet.value.step === 'final') this.#handleFinal(now, packet.value)
-    else if (packet.value.step === 'initial' && datagramBytes >= BASE_DATAGRAM_BYTES) {
-      this.#handleInitial(now, packet.value, datagramBytes, from)
+    else if (packet.value.step === 'initial' && bytes.length >= BASE_DATAGRAM_BYTES) {
+      this.#handleInitial(now, packet.value, bytes.length, from)
     }
   }
 
@@ -128,7 +130,7 @@ export class HandshakeResponder implements Handshake {
     return this.#out.shift()
   }
 
-  #handleInitial(now: Instant, packet: HandshakePacket, datagramBytes: number, from: Path): void {
+  #handleInitial(now: Instant, packet: HandshakePacket, packetBytes: number, from: Path): void {
     if (packet.version !== PROTOCOL_VERSION) {
       this.#refuseVersion(packet, from)
       return
@@ -138,7 +140,7 @@ export class HandshakeResponder implements Handshake {
     if (attempt === undefined) return
     if (!samePath(attempt.path, from)) attempt.budgetBytes = 0
     attempt.path = from
-    attempt.budgetBytes += AMPLIFICATION_LIMIT * datagramBytes
+    attempt.budgetBytes += AMPLIFICATION_LIMIT * packetBytes
     this.#respond(now, attempt)
   }
 

@@ -74,8 +74,8 @@ export interface Handshake {
   readonly hasFailed: boolean
   /** Why, for people. */
   readonly failure: string
-  /** `packet` is one whole handshake packet out of a datagram of `datagramBytes`. */
-  handlePacket(now: Instant, packet: Uint8Array, datagramBytes: number, from: Path): void
+  /** `packet` is one whole handshake packet. */
+  handlePacket(now: Instant, packet: Uint8Array, from: Path): void
   /** We were away: the answer may lie unread. */
   handleAbsence(now: Instant): void
   handleTimeout(now: Instant): void

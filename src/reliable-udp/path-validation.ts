@@ -17,9 +17,6 @@ import { differsByPortOnly, type Path, samePath } from './path.ts'
 /** RFC 9000 §8.2.4 gives up after three PTOs; each of them sees a challenge. */
 const CHALLENGES = 3
 
-/** Answers that wait to be sent; a drained connection has none. More challenges than these in one drain are noise. */
-const MAX_RESPONSES = 4
-
 /** The smallest packet with a challenge in it. */
 const SMALLEST_PROBE_BYTES = DATA_OVERHEAD_BYTES + 1 + PATH_DATA_BYTES
 
@@ -44,7 +41,8 @@ export class PathValidation {
   #current: Path
   #isPinned: boolean
   #candidate: Candidate | undefined
-  #responses: { readonly path: Path; readonly data: Uint8Array; readonly bytes: number }[] = [] // ≤ MAX_RESPONSES
+  /** One for each drain: a peer that asks more often in one datagram wants somebody else to be answered. */
+  #response: { readonly path: Path; readonly data: Uint8Array; readonly bytes: number } | undefined
   #isChallengeDue = false
 
   constructor(random: Random, current: Path, isPinned: boolean) {
@@ -62,7 +60,7 @@ export class PathValidation {
   }
 
   get hasProbe(): boolean {
-    return this.#isChallengeDue || this.#responses.length > 0
+    return this.#isChallengeDue || this.#response !== undefined
   }
 
   /** The owner knows the path to be good. */
@@ -77,13 +75,13 @@ export class PathValidation {
   handlePacket(
     now: Instant,
     from: Path,
-    datagramBytes: number,
+    packetBytes: number,
     isNewest: boolean,
     isProbing: boolean,
   ): void {
     if (samePath(from, this.#current)) return
     if (this.#candidate !== undefined && samePath(from, this.#candidate.path)) {
-      this.#candidate.budgetBytes += AMPLIFICATION_LIMIT * datagramBytes
+      this.#candidate.budgetBytes += AMPLIFICATION_LIMIT * packetBytes
       return
     }
     if (!isNewest || isProbing) return
@@ -91,18 +89,17 @@ export class PathValidation {
     this.#candidate = {
       path: from,
       data: copyOf(this.#random.bytes(PATH_DATA_BYTES)),
-      budgetBytes: AMPLIFICATION_LIMIT * datagramBytes,
+      budgetBytes: AMPLIFICATION_LIMIT * packetBytes,
       tries: 0,
       deadline: now,
     }
     this.#isChallengeDue = true
   }
 
-  /** The answer goes where the challenge came from, and is as long (RFC 9000 §8.2.2). */
-  handleChallenge(from: Path, data: Uint8Array, datagramBytes: number): void {
-    if (this.#responses.length >= MAX_RESPONSES) return
-    const bytes = Math.min(datagramBytes, BASE_DATAGRAM_BYTES)
-    this.#responses.push({ path: from, data: copyOf(data), bytes })
+  /** The answer goes where the challenge came from, and is as long as its packet (RFC 9000 §8.2.2). */
+  handleChallenge(from: Path, data: Uint8Array, packetBytes: number): void {
+    const bytes = Math.min(packetBytes, BASE_DATAGRAM_BYTES)
+    this.#response = { path: from, data: copyOf(data), bytes }
   }
 
   /** The path the peer has just proven to be its own, which is the current one from now on. */
@@ -125,9 +122,15 @@ export class PathValidation {
   }
 
   pollProbe(now: Instant, ptoMs: number): PathProbe | undefined {
-    const response = this.#responses.shift()
-    if (response !== undefined) return { kind: 'response', ...response }
     const candidate = this.#candidate
+    const response = this.#response
+    if (response !== undefined) {
+      this.#response = undefined
+      if (candidate !== undefined && samePath(candidate.path, response.path)) {
+        candidate.budgetBytes -= response.bytes
+      }
+      return { kind: 'response', ...response }
+    }
     if (candidate === undefined || !this.#isChallengeDue) return undefined
     this.#isChallengeDue = false
     candidate.tries += 1

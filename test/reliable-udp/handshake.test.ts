@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { utf8 } from '../../src/core/bytes.ts'
+import { concatBytes, utf8 } from '../../src/core/bytes.ts'
 import { staticKeyFromSeed } from '../../src/crypto/static-key.ts'
 import type { ConnectionEvent } from '../../src/reliable-udp/connection-event.ts'
 import {
@@ -208,6 +208,21 @@ for (const pattern of patterns) {
       pair.inject(pair.b, stranger, encodeHandshakePacket(initial.value, 1199))
 
       assert.equal(pair.b.sent.length, 0)
+    })
+
+    it('pays a datagram full of initials back three times at most', () => {
+      const pair = newPair()
+      pair.tamper = () => undefined
+      pair.start()
+      const initial = decodeHandshakePacket(pair.a.sent[0] ?? new Uint8Array(0))
+      assert.ok(initial.ok)
+      const short = encodeHandshakePacket(initial.value, 0)
+      const datagram = concatBytes(...Array.from({ length: 30 }, () => short))
+      assert.ok(datagram.length >= 1200)
+      pair.inject(pair.b, stranger, datagram)
+      pair.run(14_000)
+
+      assert.ok(sizes(pair.b).reduce((sum, size) => sum + size, 0) <= 3 * datagram.length)
     })
 
     it('an answer to another version names the ones spoken, and changes nothing', () => {

@@ -106,21 +106,32 @@ describe('PathValidation', () => {
     assert.deepEqual(paths.current, home)
   })
 
-  it('answers challenges where they came from, as long as they were, four at most', () => {
+  it('answers a challenge where it came from, as long as it was; of several at once only the last', () => {
     const paths = validation(true)
     for (let i = 0; i < 6; i++) paths.handleChallenge(elsewhere, new Uint8Array(8).fill(i), 600)
 
-    const answers = Array.from({ length: 6 }, () => paths.pollProbe(instant(0), PTO))
+    const answer = paths.pollProbe(instant(0), PTO)
 
+    assert.ok(answer?.kind === 'response')
     assert.deepEqual(
-      answers.map(
-        (answer) => answer && [answer.kind, answer.path, answer.bytes, toHex(answer.data)],
-      ),
-      [
-        ...[0, 1, 2, 3].map((i) => ['response', elsewhere, 600, `0${i}`.repeat(8)]),
-        undefined,
-        undefined,
-      ],
+      [answer.path, answer.bytes, toHex(answer.data)],
+      [elsewhere, 600, '05'.repeat(8)],
     )
+    assert.equal(paths.pollProbe(instant(0), PTO), undefined)
+  })
+
+  it('pays answers out of the same three times', () => {
+    const paths = validation(false)
+    let sent = 0
+    for (let packet = 0; packet < 4; packet++) {
+      paths.handleChallenge(elsewhere, new Uint8Array(8), 1200)
+      arrive(paths, elsewhere, 1200, packet)
+      for (let at = 0; at < 2000 && (paths.hasProbe || paths.deadline !== undefined); at += PTO) {
+        sent += paths.pollProbe(instant(at), PTO)?.bytes ?? 0
+        sent += paths.pollProbe(instant(at), PTO)?.bytes ?? 0
+        paths.handleTimeout()
+      }
+      assert.ok(sent <= 3 * 1200 * (packet + 1), `${sent} after ${packet + 1}`)
+    }
   })
 })
