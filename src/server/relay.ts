@@ -15,10 +15,10 @@ import { after, type Instant } from '../core/instant.ts'
 import type { Machine, SocketId, Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
+import { relayBindStatement } from '../crypto/device-statement.ts'
 import { verifySignature } from '../crypto/identity.ts'
 import {
   type BindFrame,
-  bindSignatureInput,
   CHANNEL_BYTES,
   type ChannelId,
   channelOf,
@@ -337,7 +337,7 @@ export class Relay implements Machine<never> {
 
 /** Which of the ticket's two devices has signed; `undefined` when neither has. */
 function signerOf(bind: BindFrame, ticket: RelayTicket): 0 | 1 | undefined {
-  const input = bindSignatureInput(bind.nonce, bind.cookie, bind.ticket)
+  const input = relayBindStatement(bind.nonce, bind.cookie, bind.ticket)
   if (verifySignature(ticket.identityA, input, bind.signature)) return 0
   return verifySignature(ticket.identityB, input, bind.signature) ? 1 : undefined
 }

@@ -73,7 +73,7 @@ function takeToken(bucket: Bucket, { perSecond, burst }: BucketLimits, now: Inst
   return true
 }
 
-/** `192.0.2` for /24, `2001:db8:0:12` (14 hex digits of 56 bits) for /56. */
+/** By text, since this runs for each datagram of a flood: `192.0.2` for /24, `2001:db8:0:12` (14 hex digits of 56 bits) for /56. */
 export function prefixOf({ family, address }: Endpoint): string {
   if (family === 4) return address.slice(0, address.lastIndexOf('.'))
   const [head = '', tail] = address.split('::')

@@ -4,10 +4,10 @@ import { concatBytes, utf8 } from '../../src/core/bytes.ts'
 import type { Endpoint } from '../../src/core/endpoint.ts'
 import { after, type Instant } from '../../src/core/instant.ts'
 import { socketNamed, type Transmit } from '../../src/core/machine.ts'
+import { relayBindStatement } from '../../src/crypto/device-statement.ts'
 import { sha256 } from '../../src/crypto/hash.ts'
 import { identityFromSeed } from '../../src/crypto/identity.ts'
 import {
-  bindSignatureInput,
   type ChannelId,
   channelOf,
   dataPayload,
@@ -113,7 +113,7 @@ class World {
     { cookie, ticket = this.ticket() }: { cookie: Uint8Array; ticket?: Uint8Array },
   ): RelayFrame {
     const nonce = new Uint8Array(8).fill(7)
-    const signature = device.identity.sign(bindSignatureInput(nonce, cookie, ticket))
+    const signature = device.identity.sign(relayBindStatement(nonce, cookie, ticket))
     return { kind: 'bind', nonce, cookie, ticket, signature }
   }
 

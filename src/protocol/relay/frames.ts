@@ -8,7 +8,7 @@
  * version (00), `tttt` the type. No frame names an address: a relay sends only to who has bound a channel.
  * Nothing that a relay answers is longer than what it answers, so it cannot amplify.
  */
-import { asBuffer, concatBytes, copyOf, utf8 } from '../../core/bytes.ts'
+import { asBuffer, concatBytes, copyOf } from '../../core/bytes.ts'
 import { type Decoded, decoded, malformed } from '../../core/decoded.ts'
 import { TICKET_BYTES } from './ticket.ts'
 
@@ -23,7 +23,7 @@ export interface BindFrame {
   readonly nonce: Uint8Array // 8 bytes, chosen by the client; every answer repeats it
   readonly cookie: Uint8Array // 16 bytes
   readonly ticket: Uint8Array // `relay/ticket.ts`, 169 bytes
-  readonly signature: Uint8Array // 64 bytes, by one of the ticket's identities over `bindSignatureInput`
+  readonly signature: Uint8Array // 64 bytes, by one of the ticket's identities over crypto's `relayBindStatement`
 }
 
 /** Proves that the client receives where it sends from; the relay keeps no state for it. */
@@ -106,17 +106,6 @@ const types = {
   pong: 6,
   'unknown-channel': 7,
 } as const satisfies Record<RelayFrame['kind'], number>
-
-const BIND_LABEL = utf8('holler relay bind')
-
-/** What a device signs to bind: a captured BIND is useless elsewhere, for its cookie is bound to an address. */
-export function bindSignatureInput(
-  nonce: Uint8Array,
-  cookie: Uint8Array,
-  ticket: Uint8Array,
-): Uint8Array {
-  return concatBytes(BIND_LABEL, nonce, cookie, ticket)
-}
 
 /** Makes a channel id of 8 bytes. */
 export function channelOf(bytes: Uint8Array): ChannelId {

@@ -3,10 +3,8 @@ import fc from 'fast-check'
 import { describe, it } from 'mocha'
 import { fromHex, toHex } from '../../../src/core/bytes.ts'
 import { datagramKind } from '../../../src/core/datagram-kind.ts'
-import { relayBindStatement } from '../../../src/crypto/device-statement.ts'
 import {
   BIND_BYTES,
-  bindSignatureInput,
   channelOf,
   DATA_HEADER_BYTES,
   dataChannel,
@@ -182,14 +180,5 @@ describe('dataChannel(), dataPayload() and readdressData()', () => {
     assert.equal(dataChannel(new Uint8Array()), undefined)
     assert.equal(dataChannel(encodeData(channel, new Uint8Array()).subarray(0, 8)), undefined)
     assert.equal(dataChannel(encodeRelayFrame({ kind: 'ping', channel, nonce })), undefined)
-  })
-})
-
-describe('bindSignatureInput()', () => {
-  it('is the statement that crypto has devices sign', () => {
-    assert.deepEqual(
-      bindSignatureInput(nonce, cookie, ticket),
-      relayBindStatement(nonce, cookie, ticket),
-    )
   })
 })
