@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { type Decoded, decoded, malformed } from '../core/decoded.ts'
 import { type Endpoint, endpoint, parseEndpoint } from '../core/endpoint.ts'
+import type { LifetimeMode } from './lifetime-probe.ts'
 import type { Mode } from './timing.ts'
 
 /** RFC 8489 §8.1's default port. */
@@ -17,10 +18,18 @@ export interface ServerName {
 export interface ProbeRequest {
   readonly servers: readonly ServerName[]
   readonly mode: Mode
+  readonly lifetime: LifetimeMode
   readonly isJson: boolean
   readonly families: readonly (4 | 6)[]
   /** Port 0 lets the system choose. */
   readonly bind?: Endpoint
+  /** A report to compare with: the name of its file. */
+  readonly compareWith?: string
+  readonly isAnonymized: boolean
+  /** Where to write the page: the name of a file. */
+  readonly pageFile?: string
+  /** From the start of one run to the start of the next one; absent for a single run. */
+  readonly everyMs?: number
 }
 
 export type CommandLine =
@@ -33,6 +42,11 @@ interface Options {
   readonly json?: boolean
   readonly quick?: boolean
   readonly bind?: string
+  readonly lifetime: LifetimeMode
+  readonly compare?: string
+  readonly anonymize?: boolean
+  readonly every?: string
+  readonly report?: string
   readonly '4'?: boolean
   readonly '6'?: boolean
 }
@@ -65,8 +79,17 @@ function declared(version: string, write: (text: string) => void): Command {
     .description('Tells what the NAT does between here and the internet, and what can be reached.')
     .argument('[SERVER[:PORT]...]', 'STUN servers to ask; best one with two addresses')
     .option('--json', 'print one JSON document (docs/natprobe.schema.json)')
-    .option('--quick', 'public address, mapping and filtering only')
+    .option('--quick', 'public address, mapping and filtering only; no lifetimes')
+    .addOption(
+      new Option('--lifetime <off|quick|full>', 'how long idle mappings live: to 60 s, to 300 s')
+        .choices(['off', 'quick', 'full'])
+        .default('quick'),
+    )
     .option('--bind <ADDRESS[:PORT]>', 'the local address to test')
+    .option('--compare <FILE>', 'tell what changed since that report (of --json)')
+    .option('--anonymize', 'replace addresses and server names, for bug reports')
+    .option('--every <DURATION>', 'repeat (30s, 5m, 1h) and tell what changed')
+    .option('--report <FILE.html>', 'write a page with pictures as well')
     .addOption(new Option('-4', 'IPv4 only').conflicts('6'))
     .addOption(new Option('-6', 'IPv6 only').conflicts('4'))
     .version(version)
@@ -89,10 +112,17 @@ function requestFrom(names: readonly string[], options: Options): Decoded<ProbeR
       : options['6'] === true
         ? [6 as const]
         : [4 as const, 6 as const]
+  const everyMs = options.every === undefined ? undefined : parseDuration(options.every)
+  if (everyMs?.ok === false) return malformed(`"${options.every}" is no DURATION: ${everyMs.why}`)
   const request = {
     servers,
     mode: options.quick === true ? 'quick' : 'full',
+    lifetime: options.quick === true ? 'off' : options.lifetime,
     isJson: options.json === true,
+    isAnonymized: options.anonymize === true,
+    ...(options.compare === undefined ? {} : { compareWith: options.compare }),
+    ...(options.report === undefined ? {} : { pageFile: options.report }),
+    ...(everyMs === undefined ? {} : { everyMs: everyMs.value }),
   } as const
   if (options.bind === undefined) return decoded({ ...request, families })
   const bind = parseBind(options.bind)
@@ -101,6 +131,22 @@ function requestFrom(names: readonly string[], options: Options): Decoded<ProbeR
     return malformed(`--bind ${options.bind} is not of the family that -4 or -6 wants`)
   }
   return decoded({ ...request, families: [bind.value.family], bind: bind.value })
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 }
+
+/** Public servers are asked about sixty questions a run: not oftener than this. */
+const MIN_EVERY_MS = 10_000
+/** What a timer can wait. */
+const MAX_EVERY_MS = 24 * 3_600_000
+
+function parseDuration(text: string): Decoded<number> {
+  const match = /^(\d{1,6})([smh])$/.exec(text)
+  const unitMs = UNITS_MS[match?.[2] ?? '']
+  if (match === null || unitMs === undefined) return malformed('write 30s, 5m or 1h')
+  const ms = Number(match[1]) * unitMs
+  if (ms < MIN_EVERY_MS || ms > MAX_EVERY_MS) return malformed('from 10s to 24h')
+  return decoded(ms)
 }
 
 /** `stun.example.org`, `stun.example.org:3479`, `192.0.2.1:3479`, `2001:db8::1`, `[2001:db8::1]:3479`. */

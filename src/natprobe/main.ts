@@ -5,9 +5,10 @@
  * The tests are machines (`nat-probe.ts`); here they meet names, sockets, the clock and the terminal.
  */
 import { lookup } from 'node:dns/promises'
-import { createSocket } from 'node:dgram'
 import { readFileSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { DatagramSocket } from '../core/datagram-socket.ts'
 import { type Endpoint, endpoint, formatEndpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
@@ -15,13 +16,17 @@ import type { SocketId } from '../core/machine.ts'
 import { drive } from '../io/drive.ts'
 import { hostAddresses } from '../io/host-addresses.ts'
 import { systemRandom } from '../io/random.ts'
+import { sourceAddressTowards } from '../io/source-address.ts'
 import { systemClock } from '../io/system-clock.ts'
 import { openUdpSocket } from '../io/udp-socket.ts'
+import { Pseudonyms } from './anonymize.ts'
 import { type ProbeRequest, readCommandLine, type ServerName } from './command-line.ts'
+import { changesBetween, type OldReport, readOldReport } from './compare.ts'
+import { renderPage } from './html-report.ts'
 import { NatProbe, type NatProbeEvent, type NatProbeResult } from './nat-probe.ts'
 import { Progress } from './progress.ts'
-import { type FamilyRun, makeReport, type NamedServer } from './report.ts'
-import { renderReport } from './text-report.ts'
+import { type FamilyRun, makeReport, type NamedServer, type Report } from './report.ts'
+import { renderChangedOnly, renderReport } from './text-report.ts'
 import { exitStatus } from './verdict.ts'
 
 const EXIT_USAGE = 2
@@ -44,10 +49,80 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** Once, or again and again until a signal: then the last run's verdict is the exit status. */
 async function probe(request: ProbeRequest): Promise<number> {
+  const { compareWith, everyMs } = request
+  const pseudonyms = new Pseudonyms()
+  let before = compareWith === undefined ? undefined : await oldReport(compareWith)
+  const ended = everyMs === undefined ? undefined : endedBySignal()
+  for (let run = 1; ; run++) {
+    const startedAt = systemClock.now()
+    const report = await probeOnce(request)
+    await show(request, pseudonyms, report, before, run)
+    const isLast =
+      everyMs === undefined ||
+      ended === undefined ||
+      !(await pause(startedAt + everyMs - systemClock.now(), ended))
+    if (isLast) return exitStatus[report.verdict]
+    before = { ...report }
+  }
+}
+
+/** The first run is shown whole, the others where something changed; the page is always of the last one. */
+async function show(
+  { isJson, isAnonymized, pageFile }: ProbeRequest,
+  pseudonyms: Pseudonyms,
+  report: Report,
+  before: OldReport | undefined,
+  run: number,
+): Promise<void> {
+  const changes = before === undefined ? undefined : changesBetween(before, { ...report })
+  const whole = changes === undefined ? report : { ...report, changes }
+  const shown = isAnonymized ? pseudonyms.anonymized(whole) : whole
+  if (pageFile !== undefined) await writePage(pageFile, shown)
+  if (run > 1 && changes?.length === 0) return
+  if (isJson) process.stdout.write(`${JSON.stringify(shown)}\n`)
+  else process.stdout.write(run === 1 ? renderReport(shown) : renderChangedOnly(shown))
+}
+
+/** @throws HollerError `CONFIG_INVALID` when there is no such report. */
+async function oldReport(path: string): Promise<OldReport> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new HollerError('CONFIG_INVALID', `Cannot read the report "${path}"`, { cause })
+  })
+  const report = readOldReport(text)
+  if (report.ok) return report.value
+  throw new HollerError('CONFIG_INVALID', `Cannot compare with "${path}": ${report.why}`)
+}
+
+/** @throws HollerError `CONFIG_INVALID` when the file cannot be written. */
+async function writePage(path: string, report: Report): Promise<void> {
+  await writeFile(path, renderPage(report)).catch((cause: unknown) => {
+    throw new HollerError('CONFIG_INVALID', `Cannot write the page "${path}"`, { cause })
+  })
+}
+
+/** The first signal lets a run end and its report be shown; a second one ends the process as usual. */
+function endedBySignal(): AbortSignal {
+  const ended = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort())
+  return ended.signal
+}
+
+/** False when it was ended instead. */
+async function pause(ms: number, ended: AbortSignal): Promise<boolean> {
+  try {
+    await sleep(Math.max(0, ms), undefined, { signal: ended })
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function probeOnce(request: ProbeRequest): Promise<Report> {
   const startedAt = new Date(systemClock.wallNow()).toISOString()
   const start = systemClock.now()
-  const progress = new Progress(request.mode)
+  const progress = new Progress(request.mode, request.lifetime)
   const stopShowing = showProgress(() => progress.line(systemClock.now() - start))
   const resolved = await Promise.all(request.servers.map(resolve))
   const runs = await Promise.all(
@@ -55,14 +130,12 @@ async function probe(request: ProbeRequest): Promise<number> {
       probeFamily(family, request, resolved, (event) => progress.note(event)),
     ),
   ).finally(stopShowing)
-  const report = makeReport({
+  return makeReport({
     startedAt,
     tookMs: systemClock.now() - start,
     families: runs.filter((run) => run !== undefined),
     unresolved: resolved.filter(({ found }) => found.length === 0).map(({ name }) => name.label),
   })
-  process.stdout.write(request.isJson ? `${JSON.stringify(report)}\n` : renderReport(report))
-  return exitStatus[report.verdict]
 }
 
 // ---- Names and addresses ---------------------------------------------------------------------------------------------
@@ -102,26 +175,6 @@ function serversOf(family: 4 | 6, resolved: readonly Resolved[]): readonly Named
   return [...servers.values()]
 }
 
-/** The address that the system would send from; `undefined` without a route. Connecting a UDP socket sends nothing. */
-async function sourceAddressTowards({
-  family,
-  address,
-  port,
-}: Endpoint): Promise<string | undefined> {
-  const socket = createSocket(family === 4 ? 'udp4' : 'udp6')
-  try {
-    await new Promise<void>((done, fail) => {
-      socket.once('error', fail)
-      socket.connect(port, address, done)
-    })
-    return socket.address().address
-  } catch {
-    return undefined
-  } finally {
-    socket.close()
-  }
-}
-
 // ---- One family ------------------------------------------------------------------------------------------------------
 
 /** `undefined` where there is nobody to ask, or no way to. */
@@ -140,6 +193,7 @@ async function probeFamily(
   const machine = new NatProbe({
     servers: servers.map((server) => server.endpoint),
     mode: request.mode,
+    lifetime: request.lifetime,
     ownAddresses: [address, ...own],
     random: systemRandom,
   })

@@ -1,10 +1,12 @@
 /**
  * All tests of one address family, in their order: a machine without I/O.
  *
- *     sockets wanted ─► all opened ─► mapping ─┬─► filtering ─┐
- *                                              ├─► hairpin    ├─► finished
- *                                              ├─► allocation │
- *                                              └─► latency  ──┘
+ *     sockets wanted ─► all opened ─► mapping ─┬─► filtering ─► depth ─┐
+ *                                              ├─► hairpin             ├─► finished
+ *                                              ├─► poisoning           │
+ *                                              ├─► allocation          │
+ *                                              ├─► latency             │
+ *                                              └─► lifetime ───────────┘
  *
  * Each test has fresh sockets of its own (RFC 5780 §4.1), which the machine asks for by `socket-wanted` and names in
  * `Transmit.via`: whoever runs it opens them and says `socketOpened`. What follows mapping runs side by side, in that
@@ -16,13 +18,28 @@ import type { Machine, SocketId, Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
 import { type AllocatorResult, allocatorScript } from './allocator-probe.ts'
+import { depthScript } from './depth-probe.ts'
 import { filteringScript } from './filtering-probe.ts'
 import type { FilteringValue, Finding, Judgement } from './finding.ts'
 import { HairpinProbe } from './hairpin-probe.ts'
 import { type Latency, latencyScript } from './latency-probe.ts'
 import { mappingScript, type MappingResult } from './mapping-probe.ts'
 import { Pacer } from './pacer.ts'
-import { ALLOCATION, FILTERING, HAIRPIN, LATENCY, MAIN, wantedSockets } from './probe-sockets.ts'
+import type { Lifetime } from './lifetime-judgement.ts'
+import { type LifetimeMode, lifetimeScript } from './lifetime-probe.ts'
+import { poisonScript } from './poison-probe.ts'
+import {
+  ALLOCATION,
+  DEPTH,
+  POISON,
+  FILTERING,
+  HAIRPIN,
+  LATENCY,
+  LIFETIME_ROLES,
+  lifetimeBuckets,
+  MAIN,
+  wantedSockets,
+} from './probe-sockets.ts'
 import type { Evidence, ProbeSocket } from './question.ts'
 import { type ProbeFinished, StunProbe } from './stun-probe.ts'
 import type { Mode } from './timing.ts'
@@ -31,12 +48,23 @@ export interface NatProbeOptions {
   /** Of one family, each once, in the user's order. */
   readonly servers: readonly Endpoint[]
   readonly mode: Mode
+  /** Idle times to test behind a NAT; `off` when absent, and in the quick mode. */
+  readonly lifetime?: LifetimeMode
   /** This host's own addresses of that family. */
   readonly ownAddresses: readonly string[]
   readonly random: Random
 }
 
-export const testNames = ['mapping', 'filtering', 'hairpin', 'allocation', 'latency'] as const
+export const testNames = [
+  'mapping',
+  'filtering',
+  'hairpin',
+  'poisoning',
+  'depth',
+  'allocation',
+  'latency',
+  'lifetime',
+] as const
 
 export type TestName = (typeof testNames)[number]
 
@@ -54,6 +82,9 @@ export interface NatProbeResult {
   readonly filtering?: Finding<FilteringValue>
   readonly hairpin?: Finding<boolean | 'unknown'>
   readonly allocation?: AllocatorResult & { readonly evidence: readonly Evidence[] }
+  readonly poisonable?: Finding<boolean | 'unknown'>
+  readonly natDepth?: Finding<number | 'unknown'>
+  readonly lifetime?: Finding<Lifetime>
   readonly latency: readonly { readonly server: Endpoint; readonly latency: Latency }[]
 }
 
@@ -86,7 +117,7 @@ export class NatProbe implements Machine<NatProbeEvent> {
 
   constructor(options: NatProbeOptions) {
     this.#options = options
-    this.#wanted = new Set(wantedSockets(options.mode))
+    this.#wanted = new Set(wantedSockets(options.mode, options.lifetime ?? 'off'))
   }
 
   start(): void {
@@ -159,7 +190,10 @@ export class NatProbe implements Machine<NatProbeEvent> {
     const server = mapping.full?.main ?? mapping.answered[0]?.server
     if (server !== undefined && mapping.isNatted === true) {
       // To another destination such a socket would have another address: nobody could be told where it is.
-      if (mapping.mapping.value === 'endpoint-independent') this.#startHairpin(now, server)
+      if (mapping.mapping.value === 'endpoint-independent') {
+        this.#startHairpin(now, server)
+        this.#startPoisoning(now, mapping)
+      }
       this.#startAllocation(now, server)
     }
     const rttMs = new Map(
@@ -168,6 +202,10 @@ export class NatProbe implements Machine<NatProbeEvent> {
     for (const candidate of this.#options.servers) {
       if (mapping.silent.includes(candidate)) continue
       this.#startLatency(now, candidate, rttMs.get(keyOf(candidate)) ?? UNKNOWN_RTT_MS)
+    }
+    // Last: the many mappings that it makes must not come between those of the allocation test.
+    if (server !== undefined && mapping.isNatted === true) {
+      this.#startLifetime(now, server, rttMs.get(keyOf(server)) ?? UNKNOWN_RTT_MS)
     }
   }
 
@@ -192,6 +230,29 @@ export class NatProbe implements Machine<NatProbeEvent> {
     })
   }
 
+  #startPoisoning(now: Instant, { full: server }: MappingResult): void {
+    const [first, second] = POISON.map((id) => this.#socket(id))
+    if (server?.answersAtOther !== true || first === undefined || second === undefined) return
+    const { mode } = this.#options
+    const probe = this.#stunProbe(poisonScript({ sockets: [first, second], server, mode }))
+    this.#run(now, 'poisoning', probe, ({ result, evidence }) => {
+      this.#collected.poisonable = { ...result, evidence }
+    })
+  }
+
+  /** Only a filter shows where it is: what lets everything in cannot be seen. */
+  #startDepth(now: Instant, { full: server, mapping, isNatted }: MappingResult): void {
+    const filtering = this.#collected.filtering?.value
+    const filters = filtering === 'address-dependent' || filtering === 'address-and-port-dependent'
+    if (this.#options.mode === 'quick' || server === undefined || isNatted !== true) return
+    if (!filters || mapping.value !== 'endpoint-independent') return
+    const sockets = DEPTH.flatMap((id) => this.#socket(id) ?? [])
+    const probe = this.#stunProbe(depthScript({ sockets, server }))
+    this.#run(now, 'depth', probe, ({ result, evidence }) => {
+      this.#collected.natDepth = { ...result, evidence }
+    })
+  }
+
   #startAllocation(now: Instant, server: Endpoint): void {
     const sockets = ALLOCATION.flatMap((id) => this.#socket(id) ?? [])
     const { mode } = this.#options
@@ -208,6 +269,21 @@ export class NatProbe implements Machine<NatProbeEvent> {
     const probe = this.#stunProbe(latencyScript({ socket, server, rttMs, mode }))
     this.#run(now, 'latency', probe, ({ result: latency }) => {
       this.#latency.push({ server, latency })
+    })
+  }
+
+  #startLifetime(now: Instant, server: Endpoint, rttMs: number): void {
+    const [caller, listener, refreshed] = LIFETIME_ROLES.map((id) => this.#socket(id))
+    if (caller === undefined || listener === undefined || refreshed === undefined) return
+    const buckets = lifetimeBuckets(this.#options.lifetime ?? 'off').flatMap((bucket) => {
+      const [idle, unreplied] = [this.#socket(bucket.idle), this.#socket(bucket.unreplied)]
+      if (idle === undefined || unreplied === undefined) return []
+      return [{ seconds: bucket.seconds, idle, unreplied }]
+    })
+    const sockets = { caller, listener, refreshed, buckets }
+    const probe = this.#stunProbe(lifetimeScript({ sockets, server, rttMs }))
+    this.#run(now, 'lifetime', probe, ({ result, evidence }) => {
+      this.#collected.lifetime = { ...result, evidence }
     })
   }
 
@@ -235,11 +311,15 @@ export class NatProbe implements Machine<NatProbeEvent> {
 
   #proceed(now: Instant): void {
     if (this.#isFinished) return
-    const before = this.#collected.mapping
+    const before = { ...this.#collected }
     this.#drainParts()
-    const { mapping } = this.#collected
-    if (before === undefined && mapping !== undefined) {
+    const { mapping, filtering } = this.#collected
+    if (before.mapping === undefined && mapping !== undefined) {
       this.#startOthers(now, mapping)
+      this.#drainParts()
+    }
+    if (before.filtering === undefined && filtering !== undefined && mapping !== undefined) {
+      this.#startDepth(now, mapping)
       this.#drainParts()
     }
     if (mapping !== undefined && this.#running.length === 0)

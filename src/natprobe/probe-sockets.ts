@@ -1,6 +1,8 @@
 /** The names of the fresh sockets that the tests of one family are run on. */
 import { type SocketId, socketNamed } from '../core/machine.ts'
 import { ALLOCATOR_SOCKETS } from './allocator-probe.ts'
+import { DEPTH_SOCKETS } from './depth-probe.ts'
+import { bucketsOf, type LifetimeMode } from './lifetime-probe.ts'
 import type { Mode } from './timing.ts'
 
 /** The one whose mapping is tested: the user may choose its port. */
@@ -10,10 +12,34 @@ export const HAIRPIN = numbered('hairpin', 2)
 export const ALLOCATION = numbered('allocation', ALLOCATOR_SOCKETS)
 export const LATENCY = socketNamed('natprobe:latency')
 
+export const POISON = numbered('poison', 2)
+export const DEPTH = numbered('depth', DEPTH_SOCKETS)
+
+/** Caller, listener, refreshed; then two for each idle time. */
+export const LIFETIME_ROLES = numbered('lifetime', 3)
+
+export function lifetimeBuckets(
+  lifetime: LifetimeMode,
+): readonly { readonly seconds: number; readonly idle: SocketId; readonly unreplied: SocketId }[] {
+  return bucketsOf(lifetime).map((seconds) => ({
+    seconds,
+    idle: socketNamed(`natprobe:idle:${seconds}`),
+    unreplied: socketNamed(`natprobe:unreplied:${seconds}`),
+  }))
+}
+
 /** In the order in which they are to be opened. */
-export function wantedSockets(mode: Mode): readonly SocketId[] {
+export function wantedSockets(mode: Mode, lifetime: LifetimeMode): readonly SocketId[] {
   const quick = [MAIN, ...FILTERING]
-  return mode === 'quick' ? quick : [...quick, ...HAIRPIN, ...ALLOCATION, LATENCY]
+  if (mode === 'quick') return quick
+  const full = [...quick, ...HAIRPIN, ...POISON, ...DEPTH, ...ALLOCATION, LATENCY]
+  const buckets = lifetimeBuckets(lifetime)
+  if (buckets.length === 0) return full
+  return [
+    ...full,
+    ...LIFETIME_ROLES,
+    ...buckets.flatMap(({ idle, unreplied }) => [idle, unreplied]),
+  ]
 }
 
 function numbered(name: string, count: number): readonly SocketId[] {

@@ -1,19 +1,29 @@
 /** One line for a terminal: which tests run, and how long it still takes. */
+import { bucketsOf, type LifetimeMode } from './lifetime-probe.ts'
 import type { NatProbeEvent, TestName } from './nat-probe.ts'
 import type { Mode } from './timing.ts'
 
 /** What a run takes where nothing is lost and nothing is far; it says "about". */
-const USUAL_MS: Readonly<Record<Mode, number>> = { full: 4500, quick: 1200 }
+const USUAL_MS: Readonly<Record<Mode, number>> = { full: 5500, quick: 1200 }
+
+/** Before the longest idle time and after it. */
+const LIFETIME_EXTRA_SECONDS = 4
 
 export class Progress {
-  readonly #usualMs: number
+  #usualMs: number
+  readonly #lifetimeMs: number
   readonly #running: TestName[] = []
 
-  constructor(mode: Mode) {
+  constructor(mode: Mode, lifetime: LifetimeMode) {
     this.#usualMs = USUAL_MS[mode]
+    this.#lifetimeMs = ((bucketsOf(lifetime).at(-1) ?? 0) + LIFETIME_EXTRA_SECONDS) * 1000
   }
 
   note(event: NatProbeEvent): void {
+    // Known only now: it is left out without a NAT.
+    if (event.kind === 'test-started' && event.test === 'lifetime') {
+      this.#usualMs = USUAL_MS.full + this.#lifetimeMs
+    }
     if (event.kind === 'test-started' && !this.#running.includes(event.test)) {
       this.#running.push(event.test)
     } else if (event.kind === 'test-finished') {

@@ -25,6 +25,12 @@ export interface Question {
     readonly port: boolean
     readonly expectedFrom: Endpoint
   }
+  /** RFC 5780 §7.5: the answer must go to this port of our public address, which is another socket's of ours. */
+  readonly respondTo?: { readonly port: number; readonly socket: ProbeSocket }
+  /** IP time-to-live: the question gets no further than that router, and opens the ones before it. */
+  readonly ttl?: number
+  /** Not before so long after it was named: for as long, its socket is left idle. */
+  readonly delayMs?: number
 }
 
 export type Answer =
@@ -43,6 +49,14 @@ export type Answer =
 
 export type Answers = ReadonlyMap<string, Answer>
 
+export const askedKinds = [
+  'binding',
+  'change-port',
+  'change-address',
+  'change-address-and-port',
+  'response-port',
+] as const
+
 /** One line of a finding's proof: which packet, sent when, from and to where, and what answered. */
 export interface Evidence {
   readonly test: string
@@ -50,7 +64,8 @@ export interface Evidence {
   readonly atMs: number
   readonly from: string
   readonly to: string
-  readonly asked: 'binding' | 'change-port' | 'change-address' | 'change-address-and-port'
+  readonly asked: (typeof askedKinds)[number]
+  readonly ttl?: number
   readonly result: 'answered' | 'refused' | 'no-answer'
   readonly sends?: number
   readonly answeredFrom?: string
@@ -101,11 +116,13 @@ export function evidenceOf(
     from: formatEndpoint(question.socket.local),
     to: formatEndpoint(question.to),
     asked: askedFor(question),
+    ...(question.ttl === undefined ? {} : { ttl: question.ttl }),
     ...resultOf(answer),
   }
 }
 
-function askedFor({ change }: Question): Evidence['asked'] {
+function askedFor({ change, respondTo }: Question): Evidence['asked'] {
+  if (respondTo !== undefined) return 'response-port'
   if (change === undefined) return 'binding'
   if (change.address) return change.port ? 'change-address-and-port' : 'change-address'
   return 'change-port'

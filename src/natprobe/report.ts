@@ -1,6 +1,8 @@
 /** The report of a run: JSON schema 1 (`docs/natprobe.schema.json`). Fields are only ever added. */
 import { formatEndpoint, type Endpoint } from '../core/endpoint.ts'
+import type { Change } from './compare.ts'
 import type { FilteringValue, Finding, MappingValue } from './finding.ts'
+import type { Lifetime } from './lifetime-judgement.ts'
 import type { NatProbeResult } from './nat-probe.ts'
 import type { PortAllocation } from './port-allocation.ts'
 import {
@@ -25,6 +27,9 @@ export interface FamilyReport {
   readonly portPreservation?: { readonly value: boolean; readonly confidence: number }
   readonly pooling?: { readonly value: boolean; readonly confidence: number }
   readonly allocator?: Finding<PortAllocation>
+  readonly poisonable?: Finding<boolean | 'unknown'>
+  readonly natDepth?: Finding<number | 'unknown'>
+  readonly lifetime?: Finding<Lifetime>
   readonly rewritesPayload?: { readonly value: boolean }
 }
 
@@ -48,6 +53,10 @@ export interface Report {
   readonly advice: readonly string[]
   readonly families: Readonly<Partial<Record<FamilyName, FamilyReport>>>
   readonly servers: readonly ServerReport[]
+  /** Since the report that this one was compared with. */
+  readonly changes?: readonly Change[]
+  /** Addresses and server names are pseudonyms. */
+  readonly anonymized?: true
 }
 
 /** A server as the user named it, and where that is. */
@@ -95,7 +104,7 @@ function advice(families: readonly FamilyRun[], verdict: Verdict): readonly stri
 }
 
 function familyReport(result: NatProbeResult): FamilyReport {
-  const { mapping, filtering, hairpin, allocation } = result
+  const { mapping, filtering, hairpin, allocation, poisonable, natDepth, lifetime } = result
   return {
     local: result.local === undefined ? null : formatEndpoint(result.local),
     public: mapping.public.map(formatEndpoint),
@@ -108,6 +117,9 @@ function familyReport(result: NatProbeResult): FamilyReport {
     ...(allocation === undefined
       ? {}
       : { allocator: { ...allocation.allocation, evidence: allocation.evidence } }),
+    ...(poisonable === undefined ? {} : { poisonable }),
+    ...(natDepth === undefined ? {} : { natDepth }),
+    ...(lifetime === undefined ? {} : { lifetime }),
     ...(mapping.rewritesPayload === undefined
       ? {}
       : { rewritesPayload: { value: mapping.rewritesPayload } }),

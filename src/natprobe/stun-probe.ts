@@ -6,7 +6,7 @@
  * repeating, pacing and the keeping of evidence are written once, here.
  */
 import type { Endpoint } from '../core/endpoint.ts'
-import { earliest, type Instant } from '../core/instant.ts'
+import { after, earliest, type Instant } from '../core/instant.ts'
 import type { Machine, SocketId, Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
@@ -36,6 +36,11 @@ export interface ProbeFinished<Result> {
   readonly evidence: readonly Evidence[]
 }
 
+interface Waiting {
+  readonly question: Question
+  readonly notBefore: Instant
+}
+
 interface Asked {
   readonly question: Question
   readonly at: Instant
@@ -49,7 +54,7 @@ export class StunProbe<Result> implements Machine<ProbeFinished<Result>> {
   readonly #asked = new Map<TransactionId, Asked>()
   readonly #answers = new Map<string, Answer>()
   readonly #evidence: Evidence[] = []
-  #waiting: Question[] = []
+  #waiting: Waiting[] = []
   #startedAt: Instant | undefined
   #isFinished = false
 
@@ -64,7 +69,7 @@ export class StunProbe<Result> implements Machine<ProbeFinished<Result>> {
 
   start(now: Instant): void {
     this.#startedAt = now
-    this.#waiting.push(...this.#script.first)
+    this.#wait(now, this.#script.first)
     this.#proceed(now)
   }
 
@@ -92,20 +97,23 @@ export class StunProbe<Result> implements Machine<ProbeFinished<Result>> {
 
   pollTimeout(): Instant | undefined {
     if (this.#isFinished) return undefined
-    const mayAskAt = this.#waiting.map(({ server }) => this.#pacer.freeAt(server))
+    const mayAskAt = this.#waiting.map(({ question, notBefore }) => {
+      const freeAt = this.#pacer.freeAt(question.server)
+      return freeAt === undefined || freeAt < notBefore ? notBefore : freeAt
+    })
     return earliest(this.#transactions.pollTimeout(), ...mayAskAt)
   }
 
   #proceed(now: Instant): void {
     if (this.#startedAt === undefined || this.#isFinished) return
-    this.#hearOutcomes(this.#startedAt)
+    this.#hearOutcomes(now, this.#startedAt)
     this.#askWaiting(now)
     const isComplete = this.#waiting.length === 0 && this.#asked.size === 0
     const result = this.#script.conclude(this.#answers, isComplete)
     if (result !== undefined) this.#finish(result)
   }
 
-  #hearOutcomes(startedAt: Instant): void {
+  #hearOutcomes(now: Instant, startedAt: Instant): void {
     for (;;) {
       const outcome = this.#transactions.pollEvent()
       if (outcome === undefined) return
@@ -115,16 +123,24 @@ export class StunProbe<Result> implements Machine<ProbeFinished<Result>> {
       const answer = answerOf(outcome)
       this.#answers.set(asked.question.name, answer)
       this.#evidence.push(evidenceOf(asked.question, answer, asked.at, startedAt))
-      this.#waiting.push(...this.#script.next(asked.question, this.#answers))
+      this.#wait(now, this.#script.next(asked.question, this.#answers))
+    }
+  }
+
+  #wait(now: Instant, questions: readonly Question[]): void {
+    for (const question of questions) {
+      this.#waiting.push({ question, notBefore: after(now, question.delayMs ?? 0) })
     }
   }
 
   // In order, so that sockets are used in theirs; but a server that must be spared holds up no other server.
   #askWaiting(now: Instant): void {
-    const held: Question[] = []
-    for (const question of this.#waiting) {
-      if (this.#pacer.isFree(now, question.server)) this.#ask(now, question)
-      else held.push(question)
+    const held: Waiting[] = []
+    for (const waiting of this.#waiting) {
+      const { question, notBefore } = waiting
+      const isDue = notBefore <= now && this.#pacer.isFree(now, question.server)
+      if (isDue) this.#ask(now, question)
+      else held.push(waiting)
     }
     this.#waiting = held
   }
@@ -142,11 +158,17 @@ export class StunProbe<Result> implements Machine<ProbeFinished<Result>> {
   }
 }
 
-function askFor({ socket, to, schedule, change }: Question): StunAsk {
+function askFor({ socket, to, schedule, change, respondTo, ttl }: Question): StunAsk {
+  const hears = respondTo?.socket.id
   return {
     server: to,
     schedule,
-    attributes: attributesFor(to.family, change),
+    attributes:
+      respondTo === undefined
+        ? attributesFor(to.family, change)
+        : [{ kind: 'response-port', port: respondTo.port }],
+    ...(ttl === undefined ? {} : { ttl }),
+    ...(hears === undefined ? {} : { acceptVia: hears }),
     ...(socket.id === undefined ? {} : { via: socket.id }),
     // The asked address too: a server that ignores CHANGE-REQUEST must be noticed, not taken for a filter.
     ...(change === undefined ? {} : { acceptFrom: [change.expectedFrom, to] }),

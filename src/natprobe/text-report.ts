@@ -1,17 +1,19 @@
 /** The report for people. */
+import type { Change } from './compare.ts'
 import type { Finding } from './finding.ts'
+import type { Lifetime } from './lifetime-judgement.ts'
 import type { PortAllocation } from './port-allocation.ts'
 import type { FamilyName, FamilyReport, Report, ServerReport } from './report.ts'
 import type { Verdict } from './verdict.ts'
 
-const verdictSentences: Readonly<Record<Verdict, string>> = {
+export const verdictSentences: Readonly<Record<Verdict, string>> = {
   direct: 'Direct paths expected.',
   'relay-likely': 'Direct paths unlikely: most peers will be reached through a relay.',
   'udp-blocked': 'UDP blocked: no server answered.',
   inconclusive: 'Inconclusive: too little was answered to tell.',
 }
 
-const familyTitles: Readonly<Record<FamilyName, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
+export const familyTitles: Readonly<Record<FamilyName, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
 
 export function renderReport(report: Report): string {
   const { ipv4, ipv6 } = report.families
@@ -21,13 +23,62 @@ export function renderReport(report: Report): string {
     ipv6 === undefined ? [] : renderFamily('ipv6', ipv6),
     renderServers(report.servers),
     report.advice.map((sentence) => `* ${sentence}`),
+    report.changes === undefined ? [] : renderChanges(report.changes),
   ]
   const blocks = sections.filter((lines) => lines.length > 0).map((lines) => lines.join('\n'))
   return `${blocks.join('\n\n')}\n`
 }
 
+/** For a repeated run: the time and what changed; nothing when nothing did. */
+export function renderChangedOnly({ startedAt, changes = [] }: Report): string {
+  if (changes.length === 0) return ''
+  return `${startedAt}\n${renderChanges(changes).slice(1).join('\n')}\n`
+}
+
+function renderChanges(changes: readonly Change[]): readonly string[] {
+  return changes.length === 0 ? ['Nothing changed.'] : ['Changed', ...table(changeRows(changes))]
+}
+
+export function changeRows(changes: readonly Change[]): readonly Row[] {
+  return changes.map(({ field, before, now }) => [
+    fieldTitle(field),
+    `${changedValue(before)} -> ${changedValue(now)}`,
+  ])
+}
+
+/** `families.ipv4.mapping` is "IPv4 mapping" to people. */
+function fieldTitle(field: string): string {
+  const match = /^families\.(ipv4|ipv6)\.(.*)$/.exec(field)
+  if (match === null) return field.replace(/^servers\./, '')
+  const [, family, rest = ''] = match
+  const words = rest.replace(/\./g, ' ').replace(/([A-Z])/g, ' $1')
+  return `${familyTitles[family === 'ipv6' ? 'ipv6' : 'ipv4']} ${words.toLowerCase()}`
+}
+
+function changedValue(value: unknown): string {
+  if (value === null) return 'not known'
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (typeof value === 'string') return value
+  return Array.isArray(value) ? value.join(', ') : JSON.stringify(value)
+}
+
 function renderFamily(name: FamilyName, family: FamilyReport): readonly string[] {
-  const rows: readonly (readonly [string, string] | undefined)[] = [
+  const notes = familyNotes(family).map((note) => `  (${note})`)
+  return [familyTitles[name], ...table(familyRows(family)), ...notes]
+}
+
+/** Why a value is not known, or how it must be read. */
+export function familyNotes(family: FamilyReport): readonly string[] {
+  const { mapping, filtering, poisonable, natDepth, lifetime } = family
+  const findings = [mapping, filtering, poisonable, natDepth, lifetime]
+  return findings.flatMap((finding) => finding?.notes ?? [])
+}
+
+export type Row = readonly [name: string, value: string]
+
+/** What is known of a family, line by line. */
+export function familyRows(family: FamilyReport): readonly Row[] {
+  const rows: readonly (Row | undefined)[] = [
     ['local address', family.local ?? 'none'],
     ['public address', family.public.length === 0 ? 'unknown' : family.public.join(', ')],
     ['NAT', family.natted === null ? 'unknown' : family.natted ? 'yes' : 'no'],
@@ -40,10 +91,14 @@ function renderFamily(name: FamilyName, family: FamilyReport): readonly string[]
     family.allocator === undefined
       ? undefined
       : ['port allocation', withConfidence(family.allocator, allocation(family.allocator.value))],
+    yesOrNo('early packets move ports', family.poisonable),
+    family.natDepth === undefined
+      ? undefined
+      : ['hops to the last NAT', `${family.natDepth.value}`],
+    ...lifetimeRows(family.lifetime),
     family.rewritesPayload?.value === true ? ['rewrites packets', 'yes'] : undefined,
   ]
-  const notes = [...(family.mapping.notes ?? []), ...(family.filtering.notes ?? [])]
-  return [familyTitles[name], ...table(rows), ...notes.map((note) => `  (${note})`)]
+  return rows.filter((row) => row !== undefined)
 }
 
 function withConfidence({ confidence }: Finding<unknown>, value: string): string {
@@ -75,6 +130,33 @@ function allocation(value: PortAllocation): string {
   }
 }
 
+function lifetimeRows(
+  finding: Finding<Lifetime> | undefined,
+): readonly (readonly [string, string])[] {
+  if (finding === undefined) return []
+  const { unrepliedMs, refreshedBy } = finding.value
+  const rows: [string, string][] = [
+    ['idle mappings live', withConfidence(finding, lifetimeText(finding.value))],
+  ]
+  if (unrepliedMs !== null) {
+    const isSeen = unrepliedMs > 0
+    rows.push(['without a reply', isSeen ? `at least ${unrepliedMs / 1000} s` : 'less than that'])
+  }
+  if (refreshedBy !== 'unknown') {
+    const both = 'packets in either direction'
+    rows.push(['are kept by', refreshedBy === 'both' ? both : 'packets from inside alone'])
+  }
+  return rows
+}
+
+export function lifetimeText({ atLeastMs, atMostMs }: Lifetime): string {
+  if (atLeastMs === null) return 'unknown'
+  if (atMostMs === null) return `${atLeastMs / 1000} s or longer`
+  return atLeastMs === 0
+    ? `less than ${atMostMs / 1000} s`
+    : `${atLeastMs / 1000} to ${atMostMs / 1000} s`
+}
+
 function renderServers(servers: readonly ServerReport[]): readonly string[] {
   const rows = servers.map((server) => [server.server, serverState(server)] as const)
   return servers.length === 0 ? [] : ['Servers', ...table(rows)]
@@ -95,8 +177,7 @@ function serverState(server: ServerReport): string {
   return parts.filter((part) => part !== '').join(', ')
 }
 
-function table(rows: readonly (readonly [string, string] | undefined)[]): readonly string[] {
-  const present = rows.filter((row) => row !== undefined)
-  const width = Math.max(...present.map(([name]) => name.length))
-  return present.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)
+function table(rows: readonly Row[]): readonly string[] {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)
 }

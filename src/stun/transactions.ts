@@ -2,8 +2,8 @@
  * Binding requests under way, with the retransmission of RFC 8489 §6.2.1: a machine without I/O.
  *
  * A response counts only when its transaction id is pending, when it comes from an address that was asked (or that the
- * asker named, for CHANGE-REQUEST), and when it arrives on the socket that asked. Whatever else arrives is counted and
- * dropped; nothing that a stranger sends can end a transaction.
+ * asker named, for CHANGE-REQUEST), and when it arrives on the socket that asked (or that the asker named, for
+ * RESPONSE-PORT). Whatever else arrives is counted and dropped; nothing that a stranger sends can end a transaction.
  */
 import { type Endpoint, sameEndpoint } from '../core/endpoint.ts'
 import { after, earliest, type Instant } from '../core/instant.ts'
@@ -43,6 +43,10 @@ export interface StunAsk {
   readonly schedule?: Schedule
   /** Where an answer may come from; the server's own address alone when absent. */
   readonly acceptFrom?: readonly Endpoint[]
+  /** The socket on which an answer may arrive, for RESPONSE-PORT; the one that asks when absent. */
+  readonly acceptVia?: SocketId
+  /** IP time-to-live, for requests that are not to arrive. */
+  readonly ttl?: number
 }
 
 export type StunOutcome =
@@ -168,6 +172,7 @@ export class StunTransactions implements Machine<StunOutcome> {
       to: ask.server,
       bytes: pending.bytes,
       ...(ask.via === undefined ? {} : { via: ask.via }),
+      ...(ask.ttl === undefined ? {} : { ttl: ask.ttl }),
     })
     const next = schedule.sendAtMs.find((offset) => after(startedAt, offset) > now)
     pending.dueAt = after(startedAt, next ?? schedule.giveUpAtMs)
@@ -175,7 +180,7 @@ export class StunTransactions implements Machine<StunOutcome> {
 }
 
 function mayAnswer({ ask }: Pending, from: Endpoint, via: SocketId | undefined): boolean {
-  if (via !== ask.via) return false
+  if (via !== (ask.acceptVia ?? ask.via)) return false
   return (ask.acceptFrom ?? [ask.server]).some((accepted) => sameEndpoint(accepted, from))
 }
 
@@ -196,6 +201,7 @@ function outcomeOf(
   if (message.messageClass !== 'success' || notUnderstood(message).length > 0) return undefined
   const mapped = endpointOf(message, 'xor-mapped-address') ?? endpointOf(message, 'mapped-address')
   if (mapped === undefined) return undefined
-  const via = ask.via === undefined ? {} : { via: ask.via }
+  const at = ask.acceptVia ?? ask.via
+  const via = at === undefined ? {} : { via: at }
   return { kind: 'answered', id, from, ...via, message, mapped, rttMs: now - startedAt, sends }
 }

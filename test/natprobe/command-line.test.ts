@@ -24,7 +24,9 @@ describe('readCommandLine()', () => {
       request: {
         servers: [{ label: 'stun.example.org', host: 'stun.example.org', port: 3478 }],
         mode: 'full',
+        lifetime: 'quick',
         isJson: false,
+        isAnonymized: false,
         families: [4, 6],
       },
     })
@@ -50,6 +52,39 @@ describe('readCommandLine()', () => {
     assert.deepEqual([line.request.families, line.request.bind], [[4], literal('192.0.2.5', 0)])
     assert.equal(read('-6', '--bind', '192.0.2.5', 'a').kind, 'usage')
     assert.equal(read('--bind', 'localhost', 'a').kind, 'usage')
+  })
+
+  it('compares, anonymizes and repeats', () => {
+    const line = read(
+      '--report',
+      'new.html',
+      '--compare',
+      'old.json',
+      '--anonymize',
+      '--every',
+      '5m',
+      'a',
+    )
+
+    assert.ok(line.kind === 'probe')
+    const { compareWith, isAnonymized, everyMs, pageFile } = line.request
+    assert.deepEqual([compareWith, isAnonymized, everyMs], ['old.json', true, 300_000])
+    assert.equal(pageFile, 'new.html')
+    for (const text of ['9s', '25h', '5', 'm', '-5m', '1d', '']) {
+      assert.equal(read('--every', text, 'a').kind, 'usage', text)
+    }
+  })
+
+  it('tests lifetimes to 60 s unless told otherwise, and none when it must be quick', () => {
+    const lifetime = (...args: readonly string[]): string => {
+      const line = read(...args, 'a')
+      return line.kind === 'probe' ? line.request.lifetime : line.kind
+    }
+    assert.equal(lifetime(), 'quick')
+    assert.equal(lifetime('--lifetime', 'full'), 'full')
+    assert.equal(lifetime('--lifetime', 'off'), 'off')
+    assert.equal(lifetime('--quick', '--lifetime', 'full'), 'off')
+    assert.equal(lifetime('--lifetime', 'long'), 'usage')
   })
 
   it('refuses what it does not know', () => {

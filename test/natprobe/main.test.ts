@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DatagramSocket } from '../../src/core/datagram-socket.ts'
 import { formatEndpoint } from '../../src/core/endpoint.ts'
@@ -99,6 +102,46 @@ describe('natprobe, the command', () => {
     })
     assert.equal(taken.status, 2)
     assert.match(taken.stderr, /^natprobe: Cannot bind UDP 127\.0\.0\.1:\d+: already in use\n$/)
+  })
+
+  it('compares with an older report, and shows no address when it must not', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'natprobe-'))
+    const file = join(directory, 'old.json')
+    const families = { ipv4: { mapping: { value: 'address-dependent' } } }
+    await writeFile(file, JSON.stringify({ schema: 1, verdict: 'direct', families }))
+
+    const page = join(directory, 'page.html')
+    const args = ['--quick', '--anonymize', '--report', page, '--compare']
+    const [told, missing] = await Promise.all([
+      natprobe(...args, file, mainServer()),
+      natprobe('--quick', '--compare', join(directory, 'none.json'), mainServer()),
+    ])
+
+    const html = await readFile(page, 'utf8')
+    await rm(directory, { recursive: true })
+    assert.match(html, /Direct paths expected/)
+    assert.doesNotMatch(html, /127\.0\.0/)
+    assert.equal(told.status, 0)
+    assert.match(told.stdout, /^Changed$/m)
+    assert.match(told.stdout, /^ {2}IPv4 mapping +address-dependent -> none$/m)
+    assert.match(told.stdout, /local address +loopback-ipv4-1:\d+$/m)
+    assert.doesNotMatch(told.stdout, /127\.0\.0/)
+    assert.equal(missing.status, 2)
+    assert.match(missing.stderr, /^natprobe: Cannot read the report ".*none\.json"\n$/)
+  })
+
+  it('repeats until a signal, and ends with the last verdict', async () => {
+    const args = ['--import=tsx', MAIN, '--quick', '--every', '24h', mainServer()]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    let stdout = ''
+    child.stdout.on('data', (bytes: Buffer) => {
+      stdout += bytes.toString()
+      child.kill('SIGINT')
+    })
+    const status = await new Promise((done) => child.once('close', done))
+
+    assert.equal(status, 0)
+    assert.match(stdout, /^Direct paths expected\.$/m)
   })
 
   it('ends with 20 when there is nobody to ask', async () => {

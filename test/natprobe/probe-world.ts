@@ -2,6 +2,7 @@
 import type { Endpoint } from '../../src/core/endpoint.ts'
 import { endpoint } from '../../src/core/endpoint.ts'
 import { NatProbe, type NatProbeEvent, type NatProbeResult } from '../../src/natprobe/nat-probe.ts'
+import type { LifetimeMode } from '../../src/natprobe/lifetime-probe.ts'
 import type { Mode } from '../../src/natprobe/timing.ts'
 import { BindingServer, type BindingServerOptions } from '../../src/stun/binding-server.ts'
 import { bindingSocketId } from '../../src/stun/binding-sockets.ts'
@@ -53,6 +54,7 @@ export interface ProbeRun {
 
 export interface RunOptions {
   readonly mode?: Mode
+  readonly lifetime?: LifetimeMode
   /** Ids that the host refuses to open. */
   readonly refuses?: (id: string) => boolean
   readonly ownAddresses?: readonly string[]
@@ -63,9 +65,20 @@ export function runProbe(
   world: World,
   host: Host,
   servers: readonly Endpoint[],
-  { mode = 'quick', refuses = () => false, ownAddresses = host.addresses }: RunOptions = {},
+  {
+    mode = 'quick',
+    lifetime = 'off',
+    refuses = () => false,
+    ownAddresses = host.addresses,
+  }: RunOptions = {},
 ): ProbeRun {
-  const probe = new NatProbe({ servers, mode, ownAddresses, random: world.random.fork('natprobe') })
+  const probe = new NatProbe({
+    servers,
+    mode,
+    lifetime,
+    ownAddresses,
+    random: world.random.fork('natprobe'),
+  })
   const events: NatProbeEvent[] = []
   const startedAt = world.now
   let result: NatProbeResult | undefined
@@ -86,7 +99,7 @@ export function runProbe(
     },
   })
   running.change(() => probe.start())
-  if (!world.runUntil(() => result !== undefined, 60_000) || result === undefined) {
+  if (!world.runUntil(() => result !== undefined, 400_000) || result === undefined) {
     throw new Error('natprobe did not come to an end')
   }
   running.stop()

@@ -6,10 +6,12 @@ import {
   mappingValues,
   type MappingValue,
 } from '../../src/natprobe/finding.ts'
+import { refreshers } from '../../src/natprobe/lifetime-judgement.ts'
 import type { NatProbeResult } from '../../src/natprobe/nat-probe.ts'
 import { allocationKinds } from '../../src/natprobe/port-allocation.ts'
+import { askedKinds } from '../../src/natprobe/question.ts'
 import { makeReport, type FamilyName, type Report } from '../../src/natprobe/report.ts'
-import { renderReport } from '../../src/natprobe/text-report.ts'
+import { lifetimeText, renderReport } from '../../src/natprobe/text-report.ts'
 import {
   classicType,
   classicTypes,
@@ -65,7 +67,7 @@ function simulated(): Report {
   const nat = { ...natKinds.portRestricted, ports: { kind: 'sequential' } } as const
   const home = world.router('home', { addresses: ['198.51.100.1'], nat })
   const host = world.host('alice', { behind: home, addresses: ['192.168.1.5'] })
-  const { result, tookMs } = runProbe(world, host, [main], { mode: 'full' })
+  const { result, tookMs } = runProbe(world, host, [main], { mode: 'full', lifetime: 'quick' })
   const servers = [{ label: 'stun.example.org', endpoint: main }]
   return makeReport({
     startedAt: '2026-01-01T00:00:00.000Z',
@@ -216,6 +218,8 @@ describe('docs/natprobe.schema.json', () => {
     assert.deepEqual(definition('mappingValue').enum, mappingValues)
     assert.deepEqual(definition('filteringValue').enum, filteringValues)
     assert.deepEqual(definition('classicType').enum, classicTypes)
+    assert.deepEqual(definition('lifetime').properties?.['refreshedBy']?.enum, refreshers)
+    assert.deepEqual(definition('evidence').properties?.['asked']?.enum, askedKinds)
     assert.deepEqual(definition('allocation').properties?.['kind']?.enum, allocationKinds)
   })
 
@@ -227,6 +231,11 @@ describe('docs/natprobe.schema.json', () => {
       [report.families.ipv4?.mapping, definition('mapping')],
       [report.families.ipv4?.mapping.evidence[0], definition('evidence')],
       [report.families.ipv4?.allocator?.value, definition('allocation')],
+      [report.families.ipv4?.poisonable, definition('family').properties?.['poisonable'] ?? {}],
+      [report.families.ipv4?.natDepth, definition('family').properties?.['natDepth'] ?? {}],
+      [report.families.ipv4?.natDepth?.evidence[0], definition('evidence')],
+      [report.families.ipv4?.lifetime, definition('family').properties?.['lifetime'] ?? {}],
+      [report.families.ipv4?.lifetime?.value, definition('lifetime')],
       [report.servers[0], definition('server')],
       [report.servers[1], definition('server')],
     ]
@@ -255,6 +264,10 @@ IPv4
   keeps ports               no
   several public addresses  no
   port allocation           in steps of 1 (99 % sure)
+  early packets move ports  no
+  hops to the last NAT      1
+  idle mappings live        60 s or longer (99 % sure)
+  without a reply           at least 20 s
 
 Servers
   stun.example.org  203.0.113.1:3478, answered, 40 ms, jitter 0 ms, loss 0 %, two addresses
@@ -263,6 +276,16 @@ Servers
 * Hosts behind this router cannot reach each other by its public address: peers here must find each other in the local network.
 `.replace('PORT', simulated().families.ipv4?.public[0]?.split(':')[1] ?? ''),
     )
+  })
+
+  it('says how long idle mappings live', () => {
+    const live = (atLeastMs: number | null, atMostMs: number | null): string =>
+      lifetimeText({ atLeastMs, atMostMs, unrepliedMs: null, refreshedBy: 'unknown' })
+
+    assert.equal(live(null, null), 'unknown')
+    assert.equal(live(60_000, null), '60 s or longer')
+    assert.equal(live(30_000, 51_000), '30 to 51 s')
+    assert.equal(live(0, 21_000), 'less than 21 s')
   })
 
   it('shows unknown values without a confidence, and why', () => {

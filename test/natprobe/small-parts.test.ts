@@ -90,14 +90,22 @@ describe('summarised()', () => {
 
 describe('Progress', () => {
   it('names the tests that run and the time that is left', () => {
-    const progress = new Progress('full')
-    assert.equal(progress.line(0), 'testing sockets: about 5 s left')
+    const progress = new Progress('full', 'off')
+    assert.equal(progress.line(0), 'testing sockets: about 6 s left')
 
     progress.note({ kind: 'test-started', test: 'filtering' })
     progress.note({ kind: 'test-started', test: 'latency' })
-    assert.equal(progress.line(2000), 'testing filtering, latency: about 3 s left')
+    assert.equal(progress.line(2000), 'testing filtering, latency: about 4 s left')
 
     progress.note({ kind: 'test-finished', test: 'filtering' })
-    assert.equal(progress.line(5000), 'testing latency: waiting for late answers')
+    assert.equal(progress.line(6000), 'testing latency: waiting for late answers')
+  })
+
+  it('counts on the lifetimes once their test has begun', () => {
+    const progress = new Progress('full', 'quick')
+    assert.match(progress.line(0), /about 6 s left/)
+
+    progress.note({ kind: 'test-started', test: 'lifetime' })
+    assert.equal(progress.line(500), 'testing lifetime: about 69 s left')
   })
 })

@@ -160,6 +160,28 @@ describe('StunTransactions', () => {
     assert.equal(outcome?.kind === 'answered' && outcome.via, 'a')
   })
 
+  it('takes it on another socket that the asker named, and there alone', () => {
+    const subject = transactions()
+    const [asks, hears] = [socketNamed('a'), socketNamed('b')]
+    subject.request(instant(0), { server, via: asks, acceptVia: hears })
+    const answer = success(requestFrom(subject))
+
+    subject.handleDatagram(instant(1), server, answer, asks)
+    assert.deepEqual(drain(subject), [])
+    subject.handleDatagram(instant(2), server, answer, hears)
+
+    const [outcome] = drain(subject)
+    assert.equal(outcome?.kind === 'answered' && outcome.via, hears)
+  })
+
+  it('sends with the time-to-live that is asked for', () => {
+    const subject = transactions()
+    subject.request(instant(0), { server, ttl: 3 })
+    subject.request(instant(0), { server })
+
+    assert.deepEqual([subject.pollTransmit()?.ttl, subject.pollTransmit()?.ttl], [3, undefined])
+  })
+
   it('is not disturbed by garbage, forgeries and duplicates', () => {
     const subject = transactions()
     subject.request(instant(0), { server })
