@@ -60,6 +60,18 @@ export function prefixOf(subject: Address, prefix: number): string {
   return `${endpointOfBytes(bytes, 0)?.address ?? ''}/${prefix}`
 }
 
+/**
+ * The network that a limit is counted for: /24 of IPv4, /56 of IPv6, which is what one customer gets (RFC 6177).
+ *
+ * `undefined` for loopback, whose members cannot be told apart: behind a proxy on this host everybody comes from
+ * there, and one attacker would use up what is everybody's.
+ */
+export function networkOf(client: Endpoint): string | undefined {
+  return scopeOf(client) === 'loopback'
+    ? undefined
+    : prefixOf(client, client.family === 4 ? 24 : 56)
+}
+
 function agree(a: Uint8Array, b: Uint8Array, prefix: number): boolean {
   return a.every((byte, at) => ((byte ^ (b[at] ?? 0)) & maskOf(prefix - 8 * at)) === 0)
 }

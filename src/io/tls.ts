@@ -4,7 +4,8 @@ import { isIP, type Socket } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { sha256 } from '../crypto/hash.ts'
 import { equalBytes } from '../core/bytes.ts'
-import { type Endpoint, endpoint } from '../core/endpoint.ts'
+import { Crowd, type CrowdMember } from '../core/crowd.ts'
+import { type Endpoint, endpoint, type EndpointKey, keyOf } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
 import { type SecureStream, secureStream } from './byte-stream.ts'
 
@@ -15,8 +16,11 @@ const EXPORTER_BYTES = 32
 /** From accept to the end of the handshake; a peer that needs longer holds a slot for nothing. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
 
-/** Handshakes are the expensive part of a connection storm: beyond this many at once, new ones are closed unread. */
+/** Handshakes are the expensive part of a connection storm: beyond this many at once, the oldest is closed. */
 const MAX_HANDSHAKES = 300
+
+/** …and of one network, whose own oldest is closed: a lab full of machines that all come back at once. */
+const MAX_HANDSHAKES_PER_NETWORK = 32
 
 /** `net.core.somaxconn` caps it; a storm of reconnecting clients waits here instead of being refused. */
 const BACKLOG = 4096
@@ -109,24 +113,27 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
 }
 
 function limitHandshakes(server: ReturnType<typeof createServer>): void {
-  const handshaking = new Set<Socket>() // ≤ MAX_HANDSHAKES
+  const crowd = new Crowd({
+    most: MAX_HANDSHAKES,
+    mostPerNetwork: MAX_HANDSHAKES_PER_NETWORK,
+    why: 'too many handshakes',
+  })
+  // Those in the crowd. The TLS socket hides the TCP one; both have the same remote address and port.
+  const handshaking = new Map<EndpointKey, CrowdMember>()
+  const done = (remote: Endpoint): void => {
+    const member = handshaking.get(keyOf(remote))
+    if (member === undefined) return
+    handshaking.delete(keyOf(remote))
+    crowd.leave(member)
+  }
   server.on('connection', (socket: Socket) => {
-    if (handshaking.size >= MAX_HANDSHAKES) {
-      socket.destroy()
-      return
-    }
-    handshaking.add(socket)
-    socket.once('close', () => handshaking.delete(socket))
+    const remote = remoteOf(socket)
+    socket.once('close', () => done(remote))
+    const member = { remote, cut: () => socket.destroy() }
+    handshaking.set(keyOf(remote), member)
+    crowd.enter(member)
   })
-  server.on('secureConnection', (socket: TLSSocket) => {
-    // The TLS socket hides the TCP one; both have the same remote address and port.
-    for (const candidate of handshaking) {
-      const isSame =
-        candidate.remotePort === socket.remotePort &&
-        candidate.remoteAddress === socket.remoteAddress
-      if (isSame) handshaking.delete(candidate)
-    }
-  })
+  server.on('secureConnection', (socket: TLSSocket) => done(remoteOf(socket)))
 }
 
 async function closed(server: ReturnType<typeof createServer>): Promise<void> {
@@ -139,7 +146,7 @@ function asSecureStream(socket: TLSSocket): SecureStream {
   return secureStream(socket, {
     exporter: socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0)),
     local: endpointOf({ address: socket.localAddress, port: socket.localPort }),
-    remote: endpointOf({ address: socket.remoteAddress, port: socket.remotePort }),
+    remote: remoteOf(socket),
   })
 }
 
@@ -147,6 +154,10 @@ function pinOf(socket: TLSSocket): Uint8Array {
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return new Uint8Array(0)
   return sha256(certificate.publicKey.export({ type: 'spki', format: 'der' }))
+}
+
+function remoteOf({ remoteAddress, remotePort }: Socket): Endpoint {
+  return endpointOf({ address: remoteAddress, port: remotePort })
 }
 
 function endpointOf(address: unknown): Endpoint {

@@ -17,13 +17,20 @@ import type { Account, ServerStore } from './store/server-store.ts'
 /** 24 characters of base64: what goes on after the client's nonce. */
 const NONCE_BYTES = 18
 
+/** Names that no account can have share one count; it is none of the names that one can have. */
+const NO_NAME = ''
+
 /** Between `hello` and `response`: everything the proof is judged by, whether the account exists or not. */
 export interface LoginAttempt {
   readonly kind: 'attempt'
   readonly scram: ScramServer
   readonly account: Account | undefined
-  /** The name in one form, for the throttle. */
+  /** The name in one form. */
   readonly name: string
+  /** What the throttle counts it under. */
+  readonly throttleKey: string
+  /** Whether the challenge was counted, so that a success gives it back. */
+  readonly isCounted: boolean
   readonly device: DeviceKeys
   readonly knownDevices: readonly DeviceKeys[]
   readonly client: string
@@ -80,7 +87,8 @@ export class Accounts {
 
   /**
    * Whoever asks gets a challenge, for an unknown account one made up from its name: with the same reading, hashing
-   * and signing, so that neither bytes nor time tell which it was.
+   * and signing, so that neither bytes nor time tell which it was. Where a network has had too many, only those go on
+   * who name a device that the account knows: strangers know none, and the owner is not locked out by a neighbour.
    */
   async begin(hello: Hello, channel: SecureChannel): Promise<LoginAttempt | Refusal> {
     const first = readClientFirst(hello.scram)
@@ -91,12 +99,16 @@ export class Accounts {
     const { user } = first.value
     const ref = readName(user)
     const name = ref === undefined ? user.toLowerCase() : nameOf(ref)
-    const { store, unknownAccountSecret, outside } = this.#options
+    const { store, throttle, unknownAccountSecret, outside } = this.#options
     const account =
       ref?.kind === 'handle'
         ? await store.accountByHandle(ref.handle)
         : await store.account(ref?.number ?? 0)
     const knownDevices = await store.devices(account?.number ?? 0)
+    const waitMs = throttle.challenging(outside.clock.now(), channel.remote)
+    if (waitMs > 0 && !knownDevices.some((known) => isSameDevice(known, hello.device))) {
+      return rateLimited(waitMs)
+    }
     const unknown = fakeVerifier(unknownAccountSecret, name)
     const scram = new ScramServer({
       clientFirst: hello.scram,
@@ -105,24 +117,27 @@ export class Accounts {
       exporter: channel.exporter,
     })
     const { device, client } = hello
-    return { kind: 'attempt', scram, account, name, device, knownDevices, client, channel }
+    const throttleKey = ref === undefined ? NO_NAME : name
+    const known = { account, knownDevices, name, throttleKey, isCounted: waitMs === 0 }
+    return { kind: 'attempt', scram, ...known, device, client, channel }
   }
 
   /** Judges the proofs of password and device. Waits for nothing, so guesses in parallel count one by one. */
   finish(now: Instant, attempt: LoginAttempt, response: Response): LoggedIn | Refusal {
     const { throttle } = this.#options
-    const { account, device, name, channel } = attempt
+    const { account, device, throttleKey, channel } = attempt
     const statement = deviceLoginStatement(channel.exporter)
     const isDevice = verifySignature(device.identity, statement, response.deviceSignature)
     const isKnownDevice =
       isDevice && attempt.knownDevices.some((known) => isSameDevice(known, device))
-    const waitMs = throttle.waitMs(now, name, channel.remote, isKnownDevice)
+    const waitMs = throttle.waitMs(now, throttleKey, channel.remote, isKnownDevice)
     if (waitMs > 0) return rateLimited(waitMs)
     const proof = attempt.scram.verifyClientFinal(response.scram)
     if (!isDevice || !proof.ok || account === undefined) {
-      throttle.failed(now, name, channel.remote, isKnownDevice)
+      throttle.failed(now, throttleKey, channel.remote, isKnownDevice)
       return refused('auth-failed', 'Wrong account name or password')
     }
+    if (attempt.isCounted) throttle.succeeded(channel.remote)
     const [last] = attempt.knownDevices
     const isOtherDevice = last === undefined || !haveSameKeys(last, device)
     const { serverFinal } = proof.value

@@ -4,9 +4,8 @@
  */
 import { after, earliest, type Instant } from '../core/instant.ts'
 import type { SecureStream } from '../io/byte-stream.ts'
-import { decodeClientMessage, type DecodedMessage } from '../protocol/server/decode.ts'
 import { encodeServerMessage } from '../protocol/server/encode.ts'
-import type { ClientMessage, ServerMessage } from '../protocol/server/messages.ts'
+import type { ServerMessage } from '../protocol/server/messages.ts'
 import {
   encodeFrame,
   FrameDecoder,
@@ -27,12 +26,16 @@ const PAGE_ABOVE_BYTES = 64 * 1024
 /** A client that has not taken anything for so long, though something waits, is cut. */
 export const STALLED_WITHIN_MS = 30_000
 
-/** Decoded messages that may wait for an earlier one; then the stream is paused, and TCP holds the sender. */
+/** Messages that may wait for an earlier one, and their bytes; then the stream is paused, and TCP holds the sender. */
 const MOST_WAITING = 16
+const MOST_WAITING_BYTES = MAX_FRAME_BYTES
 
 export interface MessageStreamHandlers {
-  /** Called again only when what it returned has resolved: messages of a session are handled in order. */
-  readonly onMessage: (message: DecodedMessage<ClientMessage>) => Promise<void>
+  /**
+   * Called again only when what it returned has resolved: messages of a session are handled in order. Nothing has
+   * looked into it yet, for to decode it is work, and the session says when its client is due for that.
+   */
+  readonly onMessage: (frame: Uint8Array) => Promise<void>
   /** Bytes came: the client is alive. */
   readonly onHeard: (now: Instant) => void
   /** The stream cannot be understood any more. */
@@ -53,8 +56,8 @@ export class MessageStream {
   readonly #outside: Outside
   readonly #handlers: MessageStreamHandlers
   readonly #frames = new FrameDecoder(MAX_FRAME_BEFORE_LOGIN_BYTES)
-  // ≤ MOST_WAITING, and what one chunk from the socket held beyond it
-  readonly #inbox: DecodedMessage<ClientMessage>[] = []
+  // ≤ MOST_WAITING and MOST_WAITING_BYTES, and what one chunk from the socket held beyond them
+  readonly #inbox: Uint8Array[] = []
   readonly #drainWaits: (() => void)[] = [] // ≤ 1: whoever sends a long list
   #isHandling = false
   #isPaused = false
@@ -140,13 +143,18 @@ export class MessageStream {
     }
     if (!this.#frames.isMidFrame) this.#frameDueAt = undefined
     else if (!wasMidFrame || frames.value.length > 0) this.#frameDueAt = after(now, FRAME_WITHIN_MS)
-    for (const frame of frames.value) this.#inbox.push(decodeClientMessage(frame))
+    for (const frame of frames.value) this.#inbox.push(Uint8Array.from(frame)) // what came is a view
     this.#handlers.onDeadline()
-    if (this.#inbox.length > MOST_WAITING && !this.#isPaused) {
+    if (this.#isInboxFull() && !this.#isPaused) {
       this.#isPaused = true
       this.#stream.pause()
     }
     void this.#handleInbox() // never rejects: the session catches what its messages throw
+  }
+
+  #isInboxFull(): boolean {
+    const waitingBytes = this.#inbox.reduce((sum, frame) => sum + frame.length, 0)
+    return this.#inbox.length > MOST_WAITING || waitingBytes > MOST_WAITING_BYTES
   }
 
   async #handleInbox(): Promise<void> {

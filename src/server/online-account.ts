@@ -22,6 +22,8 @@ export class OnlineAccount {
   readonly handle: Handle
   readonly device: DeviceKeys
   readonly session: ClientSession
+  /** Logged in invisibly from another device than before: neither the store nor buddies know of it until it shows. */
+  isDeviceHidden = false
   readonly #watchers: Watchers<OnlineAccount>
   readonly #roster = new Map<AccountNumber, BuddyState>() // ≤ MAX_ROSTER
   // ≤ 2 × MAX_ROSTER: the latest change of each buddy, until the list has been sent

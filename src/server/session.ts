@@ -13,7 +13,11 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
 import type { LogFields } from '../core/logger.ts'
 import type { SecureStream } from '../io/byte-stream.ts'
-import { type DecodedMessage, UNKNOWN_MESSAGE } from '../protocol/server/decode.ts'
+import {
+  decodeClientMessage,
+  type DecodedMessage,
+  UNKNOWN_MESSAGE,
+} from '../protocol/server/decode.ts'
 import {
   type ClientMessage,
   type Goodbye,
@@ -49,6 +53,9 @@ const MOST_BEFORE_LOGIN = 8
 
 /** What a busy daemon never reaches. Beyond it messages are not refused, they wait: TCP slows their sender down. */
 const MESSAGES = { burst: 256, everyMs: 20 }
+
+/** A longer message counts as several: to read it is so much more work. Ours stay below, but for the longest notes. */
+const BYTES_OF_ONE_MESSAGE = 1_024
 
 /** When a client may try again after the store failed: a full disk is not emptied sooner. */
 const STORE_RETRY_MS = 5_000
@@ -91,7 +98,7 @@ export class Session implements OpenSession {
     this.#loginDueAt = after(now, LOGIN_WITHIN_MS)
     this.#heartbeat = new ClientHeartbeat(now)
     this.#messages = new MessageStream(stream, outside, {
-      onMessage: (message) => this.#handle(message),
+      onMessage: (frame) => this.#handle(frame),
       onHeard: (at) => this.#heartbeat.heard(at),
       onSpoilt: (why) => this.#violated(why),
       onClosed: (why) => this.#finish('lost', why),
@@ -145,14 +152,18 @@ export class Session implements OpenSession {
     this.#messages.cut(why)
   }
 
-  async #handle(message: DecodedMessage<ClientMessage>): Promise<void> {
+  async #handle(frame: Uint8Array): Promise<void> {
+    let id: RequestId | undefined
     try {
-      await this.#slowDown()
+      await this.#slowDown(frame.length)
       if (!this.isOpen) return
-      if (message.ok) await this.#handleMessage(message.value)
-      else this.#handleUnreadable(message)
+      const message = decodeClientMessage(frame)
+      if (message.ok) {
+        if ('id' in message.value) id = message.value.id
+        await this.#handleMessage(message.value)
+      } else this.#handleUnreadable(message)
     } catch (error) {
-      this.#handleFailure(error, message)
+      this.#handleFailure(error, id)
     }
   }
 
@@ -221,12 +232,12 @@ export class Session implements OpenSession {
     this.#record = { ...this.#record, client: hello.client }
     const answerAt = after(this.#outside.clock.now(), CHALLENGE_AFTER_MS)
     const attempt = await this.#server.accounts.begin(hello, this.#stream.channel)
+    await this.#until(answerAt)
+    if (!this.isOpen) return
     if (attempt.kind === 'refused') {
       this.#turnAway(attempt)
       return
     }
-    await this.#until(answerAt)
-    if (!this.isOpen) return
     this.#state = { kind: 'challenged', attempt }
     this.send({ kind: 'challenge', scram: attempt.scram.serverFirst })
   }
@@ -283,13 +294,12 @@ export class Session implements OpenSession {
   }
 
   // The border of a session: what fails here is this session's trouble and the log's, not the server's.
-  #handleFailure(error: unknown, message: DecodedMessage<ClientMessage>): void {
+  #handleFailure(error: unknown, id: RequestId | undefined): void {
     const { logger } = this.#outside
     if (error instanceof HollerError && error.code === 'STORE_UNUSABLE') {
       logger.error('The store failed', { why: error.message })
       const refusal = refused('temporary', 'The server cannot reach its store', STORE_RETRY_MS)
-      const isRequest = message.ok && 'id' in message.value
-      if (isRequest) this.#refuse(message.value.id, refusal)
+      if (id !== undefined) this.#refuse(id, refusal)
       else this.#turnAway(refusal)
       return
     }
@@ -320,13 +330,14 @@ export class Session implements OpenSession {
   }
 
   /** Too many messages: the next one waits. Before login there is no next one. */
-  async #slowDown(): Promise<void> {
+  async #slowDown(bytes: number): Promise<void> {
     this.#received += 1
     if (!this.isLoggedIn && this.#received > MOST_BEFORE_LOGIN) this.#violated('too many messages')
     const now = this.#outside.clock.now()
-    if (this.isLoggedIn && !this.#budget.take(now)) {
-      await this.#until(after(now, this.#budget.waitMs(now)))
-      this.#budget.take(this.#outside.clock.now())
+    const cost = Math.ceil(bytes / BYTES_OF_ONE_MESSAGE)
+    if (this.isLoggedIn && !this.#budget.take(now, cost)) {
+      await this.#until(after(now, this.#budget.waitMs(now, cost)))
+      this.#budget.take(this.#outside.clock.now(), cost)
     }
   }
 

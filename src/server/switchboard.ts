@@ -139,7 +139,10 @@ export class Switchboard implements SessionServices {
   async arrive(online: OnlineAccount, login: LoggedIn): Promise<void> {
     const { store } = this.#options
     const { number, session } = online
-    if (login.isOtherDevice) await store.recordDevice(number, login.device)
+    const { startsInvisible } = login.account
+    online.isDeviceHidden = login.isOtherDevice && startsInvisible
+    const isDeviceNews = login.isOtherDevice && !startsInvisible
+    if (isDeviceNews) await store.recordDevice(number, login.device)
     session.send(this.#welcome(online, login))
     const roster = await store.roster(number)
     online.load(roster)
@@ -151,8 +154,8 @@ export class Switchboard implements SessionServices {
     if (!session.isOpen) return
     online.becomeReady()
     for (const page of presencePages(this.#presenceFor(online), true)) session.send(page)
-    if (login.isOtherDevice) this.#tellDevice(online, online.buddies())
-    const chosen = login.account.startsInvisible ? 'invisible' : 'online'
+    if (isDeviceNews) this.#tellDevice(online, online.buddies())
+    const chosen = startsInvisible ? 'invisible' : 'online'
     this.#changePresence((now) => this.#presence.connect(now, number, { state: chosen, text: '' }))
   }
 
@@ -167,6 +170,9 @@ export class Switchboard implements SessionServices {
       case 'set-presence':
         return await this.#choosePresence(now, account, message)
       case 'introduce': {
+        const buddy = account.isBuddy(message.to) ? this.#directory.ready(message.to) : undefined
+        const isThere = buddy !== undefined && !this.#presence.isInvisible(buddy.number)
+        if (isThere) await this.#showDevice(account)
         const answer = this.#rendezvous.introduce(now, account, message)
         this.#rearm()
         return answer
@@ -190,14 +196,16 @@ export class Switchboard implements SessionServices {
 
   async #choosePresence(
     now: Instant,
-    { number }: OnlineAccount,
+    account: OnlineAccount,
     { state, text }: SetPresence,
   ): Promise<Answer> {
+    const { number } = account
     const rateKey = String(number)
     if (!this.#presenceRate.take(now, rateKey)) {
       return rateLimited(this.#presenceRate.waitMs(now, rateKey))
     }
     await this.#rememberInvisible(number, state === 'invisible')
+    if (state !== 'invisible') await this.#showDevice(account)
     this.#changePresence((at) => this.#presence.choose(at, number, { state, text }))
     return done
   }
@@ -264,6 +272,14 @@ export class Switchboard implements SessionServices {
     for (const to of buddies) {
       this.#directory.find(to)?.apply({ kind: 'buddy-changed', buddy, note: '' })
     }
+  }
+
+  /** Who logged in invisibly shows itself: only now may a new device be seen. */
+  async #showDevice(online: OnlineAccount): Promise<void> {
+    if (!online.isDeviceHidden) return
+    await this.#options.store.recordDevice(online.number, online.device)
+    online.isDeviceHidden = false
+    this.#tellDevice(online, online.buddies())
   }
 
   #handleTimeout(now: Instant): void {

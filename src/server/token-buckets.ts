@@ -19,18 +19,23 @@ export class TokenBucket {
     this.#at = now
   }
 
-  /** Takes one; `false` when there is none. */
-  take(now: Instant): boolean {
+  /** Takes so many; `false`, and takes none, when there are fewer. */
+  take(now: Instant, count = 1): boolean {
     this.#fill(now)
-    if (this.#tokens < 1) return false
-    this.#tokens -= 1
+    if (this.#tokens < count) return false
+    this.#tokens -= count
     return true
   }
 
-  /** How long until there is one again; 0 when there is. */
-  waitMs(now: Instant): number {
+  /** Gives back one that was taken. */
+  giveBack(): void {
+    this.#tokens = Math.min(this.#shape.burst, this.#tokens + 1)
+  }
+
+  /** How long until there are so many again; 0 when there are. */
+  waitMs(now: Instant, count = 1): number {
     this.#fill(now)
-    return Math.ceil(Math.max(0, 1 - this.#tokens) * this.#shape.everyMs)
+    return Math.ceil(Math.max(0, count - this.#tokens) * this.#shape.everyMs)
   }
 
   isFull(now: Instant): boolean {
@@ -64,6 +69,10 @@ export class TokenBuckets {
     const isTaken = bucket.take(now)
     this.#forget(now)
     return isTaken
+  }
+
+  giveBack(key: string): void {
+    this.#buckets.get(key)?.giveBack()
   }
 
   waitMs(now: Instant, key: string): number {

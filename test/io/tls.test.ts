@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { connect as connectPlain, type AddressInfo } from 'node:net'
+import { connect as connectPlain, type AddressInfo, type Socket } from 'node:net'
 import { connect as connectTlsRaw } from 'node:tls'
 import { generate } from 'selfsigned'
 import { sha256 } from '../../src/crypto/hash.ts'
@@ -145,6 +145,40 @@ describe('connectTls() and listenTls()', () => {
     const client = await connectTls({ ...target(), pin })
     client.destroy()
   })
+
+  it('lets a login in past 300 connections that say nothing: the oldest makes room', async () => {
+    const silent: Socket[] = []
+    for (let count = 0; count < 300; count++) {
+      const socket = connectPlain({ host: '127.0.0.1', port: listener.local.port })
+      socket.on('error', () => undefined)
+      socket.resume()
+      silent.push(socket)
+      await once(socket, 'connect')
+    }
+    const [oldest] = silent
+    assert.ok(oldest !== undefined)
+    const oldestHasGone = once(oldest, 'close')
+
+    const client = await connectTls({ ...target(), pin })
+
+    await oldestHasGone
+    assert.equal(silent.filter(({ destroyed }) => destroyed).length, 1)
+    for (const socket of silent) socket.destroy()
+    client.destroy()
+  })
+
+  it('takes no stream whose handshake is done for one that makes room', async () => {
+    const clients: SecureStream[] = []
+    let cut = 0
+    for (let count = 0; count < 301; count++) {
+      const client = await connectTls({ ...target(), pin })
+      client.onClose(() => (cut += 1))
+      clients.push(client)
+    }
+
+    assert.equal(cut, 0)
+    for (const client of clients) client.destroy()
+  }).timeout(20_000)
 
   it('says which port is taken', async () => {
     await assert.rejects(

@@ -218,6 +218,36 @@ describe('the buddy list', () => {
     assert.deepEqual((await server.online('alice')).last('roster').buddies[0]?.device, device.keys)
   })
 
+  it('tells nobody of another device that logs in invisibly, until it shows itself', async () => {
+    const { server, alice, bob } = await buddies()
+    const device = testDevice('a new laptop')
+    const rosterDevice = async (): Promise<unknown> => {
+      return (await server.online('alice')).last('roster').buddies[0]?.device
+    }
+    await bob.askOk({ kind: 'set-presence', state: 'invisible', text: '' })
+    await bob.say({ kind: 'logout', id: 99 })
+    await server.time.pass(20_000)
+    alice.forget()
+
+    const hidden = server.connect()
+    await hidden.login({ user: 'bob', device })
+    await server.time.pass(20_000)
+    assert.deepEqual(
+      alice.heard.filter(({ kind }) => kind !== 'ping'),
+      [],
+    )
+    assert.deepEqual(await rosterDevice(), testDevice('bob').keys)
+    const watching = await server.online('alice')
+    await hidden.askOk({ kind: 'set-presence', state: 'away', text: '' })
+
+    assert.deepEqual(
+      watching.heard.slice(-2).map(({ kind }) => kind),
+      ['buddy-changed', 'presence'],
+    )
+    assert.deepEqual(watching.last('buddy-changed').buddy.device, device.keys)
+    assert.deepEqual(await rosterDevice(), device.keys)
+  })
+
   it('comes in pages that a slow reader gets one by one', async () => {
     const server = await TestServer.start()
     const names = Array.from({ length: 240 }, (_, n) => `buddy${n}`)

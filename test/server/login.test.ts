@@ -217,6 +217,34 @@ describe('login', () => {
     assert.deepEqual([...codes], ['auth-failed', 'rate-limited'])
   })
 
+  it('keeps the owner on the known device from being locked out under whatever name', async () => {
+    const server = await TestServer.start()
+    await server.accounts('alice')
+    await server.online('alice')
+
+    for (const user of ['alice known', 'known alice', 'known:alice']) {
+      for (let count = 0; count < 10; count++) {
+        const device = testDevice('attacker')
+        await server.connect(`192.0.${count}.1:1000`).login({ user, device })
+      }
+    }
+
+    await server.online('alice', { device: testDevice('alice') })
+  })
+
+  it('counts all names that no account can have as one', async () => {
+    const server = await TestServer.start()
+    const codes: (string | undefined)[] = []
+
+    for (let count = 0; count < 12; count++) {
+      const user = `no name ${count}`
+      const answer = await server.connect(`192.0.${count}.1:1000`).login({ user })
+      codes.push(answer?.kind === 'error' ? answer.code : answer?.kind)
+    }
+
+    assert.equal(codes.indexOf('rate-limited'), 10)
+  })
+
   it('throttles an unknown name like a known one', async () => {
     const server = await TestServer.start()
     const codes: (string | undefined)[] = []
@@ -239,6 +267,36 @@ describe('login', () => {
     }
 
     assert.equal(codes.indexOf('rate-limited'), 100)
+  })
+
+  it('lets a network ask for 256 challenges without a login, then one every 6 s', async () => {
+    const server = await TestServer.start()
+    await server.accounts('alice')
+    await server.online('alice', { from: '192.0.2.1:1000' })
+    const ask = async (user: string, from: string, device = 'nosy'): Promise<string> => {
+      const client = server.connect(from)
+      await client.hello(user, testDevice(device))
+      const [answer] = client.heard
+      client.end.hangUp()
+      return answer?.kind === 'error' ? answer.code : String(answer?.kind)
+    }
+
+    for (let count = 0; count < 255; count++) {
+      assert.equal(await ask(String(10_001 + count), '192.0.2.9:1000'), 'challenge')
+    }
+    for (const device of ['alice at work', 'alice on the road', 'alice']) {
+      await server.online('alice', { from: '192.0.2.9:1000', device: testDevice(device) })
+    }
+    assert.equal(await ask('alice', '192.0.2.9:1000'), 'challenge', 'a login costs nothing')
+    assert.equal(await ask('alice', '192.0.2.77:1000'), 'rate-limited')
+    assert.equal(await ask('nobody', '192.0.2.77:1000'), 'rate-limited')
+    assert.equal(await ask('alice', '192.0.2.9:1000', 'alice'), 'challenge', 'a device it knows')
+    assert.equal(await ask('alice', '203.0.113.1:1000'), 'challenge', 'another network')
+    await server.online('alice', { from: '192.0.2.9:1000' })
+    assert.equal(await ask('alice', '192.0.2.9:1000'), 'rate-limited', 'as many as before')
+    await server.time.pass(6_000)
+
+    assert.equal(await ask('alice', '192.0.2.9:1000'), 'challenge')
   })
 
   it('ends the session that it replaces, and only that', async () => {

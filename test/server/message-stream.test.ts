@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import type { Instant } from '../../src/core/instant.ts'
+import { utf8 } from '../../src/core/bytes.ts'
 import { silentLogger } from '../../src/core/logger.ts'
 import { MAX_OUTPUT_BYTES, MessageStream } from '../../src/server/message-stream.ts'
+import { encodeFrame } from '../../src/tcp/frame.ts'
 import { ManualTime, settle } from './support/manual-time.ts'
 import { MemoryStream } from './support/memory-stream.ts'
 import { at, countingRandom } from './support/test-server.ts'
@@ -12,7 +14,7 @@ interface Setup {
   readonly closed: string[]
 }
 
-function setUp(): Setup {
+function setUp(onMessage: (bytes: Uint8Array) => Promise<void> = () => Promise.resolve()): Setup {
   const time = new ManualTime()
   const stream = new MemoryStream({
     exporter: new Uint8Array(32),
@@ -27,7 +29,7 @@ function setUp(): Setup {
     makeAlarm: (onDue: (now: Instant) => void) => time.makeAlarm(onDue),
   }
   const messages = new MessageStream(stream, outside, {
-    onMessage: () => Promise.resolve(),
+    onMessage,
     onHeard: () => undefined,
     onSpoilt: (why) => closed.push(why),
     onClosed: (why) => closed.push(why),
@@ -75,6 +77,43 @@ describe('MessageStream', () => {
     await settle()
 
     assert.equal(pages, 2)
+  })
+
+  it('hands messages on as they came, one at a time, and reads no further while many wait', async () => {
+    const heard: string[] = []
+    const goOn: (() => void)[] = []
+    const { stream } = setUp(async (bytes) => {
+      heard.push(Buffer.from(bytes).toString())
+      await new Promise<void>((resolve) => goOn.push(resolve))
+    })
+    const chunk = Buffer.concat(
+      Array.from({ length: 18 }, (_, n) => encodeFrame(utf8(`not XML ${n}`))),
+    )
+
+    stream.client.send(chunk)
+    chunk.fill(0) // the socket's memory is the socket's
+    stream.client.send(encodeFrame(utf8('later')))
+    assert.deepEqual(heard, ['not XML 0'])
+    assert.equal(stream.isPaused, true)
+    for (let count = 0; count < 18; count++) {
+      goOn.shift()?.()
+      await settle()
+    }
+
+    assert.equal(heard.at(17), 'not XML 17')
+    assert.equal(heard.at(18), 'later')
+    assert.equal(stream.isPaused, false)
+  })
+
+  it('reads no further while 64 KiB wait', () => {
+    const { stream } = setUp(() => new Promise(() => undefined))
+    const frame = encodeFrame(new Uint8Array(4_096))
+
+    for (let count = 0; count < 17; count++) stream.client.send(frame)
+    assert.equal(stream.isPaused, false)
+    stream.client.send(frame)
+
+    assert.equal(stream.isPaused, true)
   })
 
   it('says nothing more after it was closed', () => {

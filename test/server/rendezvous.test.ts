@@ -185,6 +185,27 @@ describe('introduce', () => {
     assert.equal(alice.all('introduced').length, 1)
   })
 
+  it('tells of the new device of an invisible one only when it asks for somebody online', async () => {
+    const { server, alice, bob } = await buddies()
+    await alice.askOk({ kind: 'set-presence', state: 'invisible', text: '' })
+    const device = testDevice('a new laptop')
+    const laptop = await server.online('alice', { device })
+    await bob.askOk({ kind: 'set-presence', state: 'invisible', text: '' })
+    bob.forget()
+
+    assert.equal(await codeOf(laptop, introduce(BOB)), 'offline')
+    assert.deepEqual(bob.heard, [])
+    await bob.askOk({ kind: 'set-presence', state: 'online', text: '' })
+    bob.forget()
+    await laptop.askOk(introduce(BOB))
+
+    assert.deepEqual(
+      bob.heard.map(({ kind }) => kind),
+      ['buddy-changed', 'introduced'],
+    )
+    assert.deepEqual(bob.last('buddy-changed').buddy.device, device.keys)
+  })
+
   it('takes an answer once, to the session that waits, within 10 s, from who was asked', async () => {
     const { server, alice, bob } = await buddies()
     const answer = introduce(ALICE, { isAnswer: true })

@@ -291,6 +291,28 @@ describe('a session', () => {
     )
   })
 
+  it('counts a long message as one for each KiB', async () => {
+    const { server, client } = await online()
+    const long = encodeFrame(Buffer.from(`<ping id="1">${' '.repeat(63 * 1024)}</ping>`))
+
+    await client.sayBytes(Buffer.concat(Array.from({ length: 8 }, () => long)))
+    assert.equal(client.all('pong').length, 4)
+    await server.time.pass(5_120)
+
+    assert.equal(client.all('pong').length, 8)
+  })
+
+  it('ends at a message with more elements than any of ours needs', async () => {
+    const fits = await online()
+    const stuffed = await online()
+
+    await fits.client.sayXml(`<ping id="1">${'<b/>'.repeat(63)}</ping>`)
+    await stuffed.client.sayXml(`<ping id="1">${'<b/>'.repeat(64)}</ping>`)
+
+    assert.equal(fits.client.all('pong').length, 1)
+    assert.equal(goodbyeOf(stuffed.client), 'protocol-error')
+  })
+
   it('says ok and goodbye to a logout', async () => {
     const { client } = await online()
 

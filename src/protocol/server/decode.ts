@@ -4,7 +4,7 @@ import type { ClientMessage, RequestId, ServerMessage } from './messages.ts'
 import { attribute, type Part } from './parts.ts'
 import { integer } from './scalars.ts'
 import { clientMessages, serverMessages } from './tables.ts'
-import { readXml, type XmlElement } from './xml.ts'
+import { readXml, type XmlElement, type XmlLimits } from './xml.ts'
 
 /** How the `why` of an unknown message begins: `unknown message "x"`. Such a one is answered `unsupported`. */
 export const UNKNOWN_MESSAGE = 'unknown message'
@@ -14,20 +14,27 @@ export type DecodedMessage<M> =
   | { readonly ok: true; readonly value: M }
   | { readonly ok: false; readonly why: string; readonly id?: RequestId }
 
+/** A client's longest message, a `report`, has 17. What goes beyond is work for the server, and says nothing. */
+const FROM_CLIENTS: XmlLimits = { elements: 64 }
+
 /** Reads the payload of one frame from a client. What only a server may say is unknown here. */
 export function decodeClientMessage(bytes: Uint8Array): DecodedMessage<ClientMessage> {
-  return decode<ClientMessage>(clientMessages, bytes)
+  return decode<ClientMessage>(clientMessages, bytes, FROM_CLIENTS)
 }
 
 /** Reads the payload of one frame from a server. */
 export function decodeServerMessage(bytes: Uint8Array): DecodedMessage<ServerMessage> {
-  return decode<ServerMessage>(serverMessages, bytes)
+  return decode<ServerMessage>(serverMessages, bytes, {})
 }
 
 const idPart = attribute('id', integer(1, 2 ** 32 - 1))
 
-function decode<M>(table: Readonly<Record<string, unknown>>, bytes: Uint8Array): DecodedMessage<M> {
-  const document = readXml(bytes)
+function decode<M>(
+  table: Readonly<Record<string, unknown>>,
+  bytes: Uint8Array,
+  limits: XmlLimits,
+): DecodedMessage<M> {
+  const document = readXml(bytes, limits)
   if (!document.ok) return document
   const root = document.value
   const fields = readFields(table, root)

@@ -14,7 +14,7 @@ export const MAX_DEPTH = 8
 const MAX_ATTRIBUTES = 16
 
 /** The longest page of a list has about 130. 64 KiB of `<a/>` would be 16,000. */
-const MAX_ELEMENTS = 512
+export const MAX_ELEMENTS = 512
 
 /** All of our names: lower case, so that none is a name of JavaScript's own (`__proto__`, `toString`). */
 const NAME = '[a-z][a-z0-9-]{0,63}'
@@ -48,20 +48,22 @@ export function toXmlText(text: string): string {
 }
 
 /** Why the document is outside the profile; `undefined` when it is inside. */
-export function profileViolation(text: string): string | undefined {
+export function profileViolation(text: string, mostElements = MAX_ELEMENTS): string | undefined {
   if (!isXmlText(text)) return 'forbidden character'
   if (text.includes('\r')) return 'raw carriage return'
-  return new ProfileScanner(text).violation()
+  return new ProfileScanner(text, mostElements).violation()
 }
 
 class ProfileScanner {
   readonly #text: string
+  readonly #mostElements: number
   readonly #open: string[] = [] // ≤ MAX_DEPTH
   #at = 0
   #elements = 0
 
-  constructor(text: string) {
+  constructor(text: string, mostElements: number) {
     this.#text = text
+    this.#mostElements = mostElements
   }
 
   violation(): string | undefined {
@@ -118,7 +120,7 @@ class ProfileScanner {
     if (this.#open.length === 0 && this.#elements > 0) return 'second root element'
     if (this.#open.length === MAX_DEPTH) return 'nested too deep'
     this.#elements += 1
-    if (this.#elements > MAX_ELEMENTS) return 'too many elements'
+    if (this.#elements > this.#mostElements) return 'too many elements'
     const why = this.#checkAttributes()
     if (why !== undefined) return why
     const end = this.#match(TAG_END)

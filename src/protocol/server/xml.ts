@@ -71,15 +71,18 @@ const builder = new XMLBuilder({
 // `fatal`: bytes that are not UTF-8 are an error, never U+FFFD. `ignoreBOM`: a byte order mark stays and is refused.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/** Limits below those that hold for every document. */
+export interface XmlLimits {
+  readonly bytes?: number
+  readonly elements?: number
+}
+
 /** Reads one document. */
-export function readXml(
-  bytes: Uint8Array,
-  limitBytes: number = MAX_DOCUMENT_BYTES,
-): Decoded<XmlElement> {
-  if (bytes.length > limitBytes) return malformed('document too long')
+export function readXml(bytes: Uint8Array, limits: XmlLimits = {}): Decoded<XmlElement> {
+  if (bytes.length > (limits.bytes ?? MAX_DOCUMENT_BYTES)) return malformed('document too long')
   const text = textOf(bytes)
   if (text === undefined) return malformed('not UTF-8')
-  const violation = profileViolation(text)
+  const violation = profileViolation(text, limits.elements)
   if (violation !== undefined) return malformed(violation)
   try {
     validator.validate(text)

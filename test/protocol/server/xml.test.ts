@@ -64,9 +64,13 @@ describe('readXml()', () => {
   })
 
   it('keeps to a smaller limit where it is given one', () => {
-    assert.deepEqual(readXml(Buffer.from('<a b="1"/>'), 9), {
+    assert.deepEqual(readXml(Buffer.from('<a b="1"/>'), { bytes: 9 }), {
       ok: false,
       why: 'document too long',
+    })
+    assert.deepEqual(readXml(Buffer.from('<a><b/><b/></a>'), { elements: 2 }), {
+      ok: false,
+      why: 'too many elements',
     })
   })
 

@@ -19,6 +19,10 @@ export class MemoryStream implements SecureStream {
     this.client = new ClientEnd(this)
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
   get queuedBytes(): number {
     return this.#unread.reduce((sum, bytes) => sum + bytes.length, 0)
   }

@@ -85,21 +85,30 @@ export class TestClient {
     assert.equal(answer.kind, 'ok', answer.kind === 'error' ? `${answer.code}: ${answer.text}` : '')
   }
 
-  /** Goes through a whole login, or as far as the server lets it. */
-  async login(how: LoginWith): Promise<ServerMessage | undefined> {
-    const device = how.device ?? testDevice(how.user)
+  /** Says hello, and waits for the challenge or a refusal. */
+  async hello(user: string, device: TestDevice, hello: Partial<Hello> = {}): Promise<ScramClient> {
     this.#logins += 1
     const nonce = `nonce-of-test-login-${this.#logins}`
-    const scram = new ScramClient({ user: how.user, exporter: this.#exporter, nonce })
+    const scram = new ScramClient({ user, exporter: this.#exporter, nonce })
     await this.say({
       kind: 'hello',
       version: 1,
-      client: how.client ?? 'test/1',
+      client: 'test/1',
       scram: scram.clientFirst,
       device: device.keys,
-      ...how.hello,
+      ...hello,
     })
     await this.#time.pass(5)
+    return scram
+  }
+
+  /** Goes through a whole login, or as far as the server lets it. */
+  async login(how: LoginWith): Promise<ServerMessage | undefined> {
+    const device = how.device ?? testDevice(how.user)
+    const scram = await this.hello(how.user, device, {
+      client: how.client ?? 'test/1',
+      ...how.hello,
+    })
     const challenge = this.heard.at(-1)
     if (challenge?.kind !== 'challenge') return challenge
     assert.ok(scram.readServerFirst(challenge.scram).ok)
