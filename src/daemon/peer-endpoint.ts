@@ -20,6 +20,7 @@ import type { Random } from '../core/random.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { StaticKey } from '../crypto/static-key.ts'
 import type { AccountNumber, DeviceKeys, Introduced } from '../protocol/server/messages.ts'
+import { AddressPurses } from '../traversal/address-purses.ts'
 import type { PathPolicy } from '../traversal/candidate.ts'
 import type { PathReport } from '../traversal/path-report.ts'
 import { MAX_PEER_MESSAGE_BYTES } from './peer-chat.ts'
@@ -50,6 +51,8 @@ export type DropReason =
   | 'empty'
   | 'unknown-probe'
   | 'unknown-connection'
+  /** A connection's packet that came by a path which the peer's policy forbids. */
+  | 'forbidden-path'
   | 'unknown-relay-frame'
   /** An introduction that answers nothing, or is malformed. */
   | 'unknown-introduction'
@@ -60,6 +63,9 @@ const FRESH_MS = 5_000
 
 /** How long the answer to ours may take, when the peer's own introduction waits for it. */
 const DEFERRED_MS = 3_000
+
+/** A peer that restarts is asked anew at once, and no more often than this: who says so may say so for ever. */
+const REASK_MS = 30_000
 
 /** The peer's introduction, put off because ours has the lower id. */
 interface Deferred {
@@ -72,14 +78,17 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   readonly #serverTime = new ServerTime()
   readonly #offer: LocalOffer
   readonly #table = new PeerTable()
+  readonly #purses = new AddressPurses()
   readonly #policies = new Map<AccountNumber, PathPolicy>() // ≤ the buddy list
   readonly #pinnedStatics = new Map<AccountNumber, Uint8Array>() // ≤ the buddy list
+  readonly #reaskedAt = new Map<AccountNumber, Instant>() // ≤ the buddy list
   readonly #deferred = new Map<AccountNumber, Deferred>() // ≤ MAX_PEERS: only beside a session
   readonly #events = new OutboundQueue<PeerEndpointEvent>()
   readonly #dropped: Record<DropReason, number> = {
     empty: 0,
     'unknown-probe': 0,
     'unknown-connection': 0,
+    'forbidden-path': 0,
     'unknown-relay-frame': 0,
     'unknown-introduction': 0,
     'too-many-peers': 0,
@@ -97,6 +106,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     for (const { peer } of this.#table.all) this.#close(now, peer, 'local')
     this.#policies.clear()
     this.#pinnedStatics.clear()
+    this.#reaskedAt.clear()
     this.#own = number
   }
 
@@ -272,6 +282,10 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
       this.#drop('unknown-connection')
       return
     }
+    if (!session.allows(from)) {
+      this.#drop('forbidden-path')
+      return
+    }
     session.handlePacket(now, from, bytes, via)
     this.#collect(now, session)
   }
@@ -316,6 +330,18 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     this.#collect(now, opened)
   }
 
+  /** The peer knows nothing of the session that stands. */
+  #askAnew(now: Instant, peer: AccountNumber): void {
+    const reaskedAt = this.#reaskedAt.get(peer)
+    if (this.#own === undefined || (reaskedAt !== undefined && now < after(reaskedAt, REASK_MS))) {
+      this.#close(now, peer, 'outlived')
+      return
+    }
+    this.#reaskedAt.set(peer, now)
+    this.#close(now, peer, 'replaced')
+    this.#openOwn(now, this.#own, peer)
+  }
+
   #openOwn(now: Instant, own: AccountNumber, peer: AccountNumber): void {
     this.#open(now, own, peer, this.#options.random.bytes(SESSION_BYTES), true)
   }
@@ -341,6 +367,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
       device,
       random,
       serverTime: this.#serverTime,
+      purses: this.#purses,
     })
     this.#table.add(session)
     const candidates = policy === 'relay' ? [] : this.#offer.known(now)
@@ -400,8 +427,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
         this.#offer.gather(now)
         return
       case 'outlived':
-        this.#close(now, peer, 'replaced')
-        if (this.#own !== undefined) this.#openOwn(now, this.#own, peer)
+        this.#askAnew(now, peer)
         return
       case 'closed':
         this.#table.retire(session)

@@ -23,6 +23,8 @@ export type PeerCloseReason =
   | 'protocol-violation'
   /** A new introduction took this one's place. */
   | 'replaced'
+  /** The peer forgot the session, again: a new one is made when the owner thinks it time. */
+  | 'outlived'
   /** The owner said `disconnect`, or changed the policy. */
   | 'local'
   | 'policy-changed'

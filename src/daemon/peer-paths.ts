@@ -12,7 +12,8 @@ import type { Random } from '../core/random.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { ChannelId } from '../protocol/relay/frames.ts'
 import type { Candidate, RelayGrant } from '../protocol/server/messages.ts'
-import type { PathPolicy } from '../traversal/candidate.ts'
+import type { AddressPurses } from '../traversal/address-purses.ts'
+import { mayProbe, type PathPolicy, Surroundings } from '../traversal/candidate.ts'
 import type { Path } from '../traversal/path.ts'
 import { PathAgent } from '../traversal/path-agent.ts'
 import type { PathReport } from '../traversal/path-report.ts'
@@ -27,6 +28,8 @@ export interface PeerPathsOptions {
   readonly policy: PathPolicy
   readonly identity: Identity
   readonly random: Random
+  /** Of all sessions: what strangers may still be sent. */
+  readonly purses: AddressPurses
 }
 
 export type PeerPathsEvent =
@@ -102,14 +105,20 @@ export class PeerPaths {
     return this.isDirect ? this.#heardDirectly : this.#heardByRelay
   }
 
+  /** Whether the policy lets a direct path lead there. A packet that proves itself may come from anywhere else. */
+  allows(remote: Endpoint): boolean {
+    const { policy } = this.#options
+    return policy === 'auto' || mayProbe(remote, new Surroundings(this.#local), policy)
+  }
+
   get report(): PathReport | undefined {
     return this.#agent?.report()
   }
 
   /** The peer's key is known: probes can be told from forgeries, and the search may begin. */
   learn(key: Uint8Array): void {
-    const { role, policy, random } = this.#options
-    this.#agent = new PathAgent({ role, key, policy, local: this.#local, random })
+    const { role, policy, random, purses } = this.#options
+    this.#agent = new PathAgent({ role, key, policy, local: this.#local, random, purses })
     this.#namesVersion += 1
   }
 

@@ -27,6 +27,7 @@ import type {
   Introduced,
 } from '../protocol/server/messages.ts'
 import { type ConnectionId, connectionIdOf } from '../reliable-udp/packet.ts'
+import type { AddressPurses } from '../traversal/address-purses.ts'
 import type { PathPolicy } from '../traversal/candidate.ts'
 import type { Path } from '../traversal/path.ts'
 import type { PathReport } from '../traversal/path-report.ts'
@@ -59,6 +60,8 @@ export interface PeerSessionOptions {
   readonly staticKey: StaticKey
   readonly device: DeviceKeys
   readonly random: Random
+  /** Of all sessions: what strangers may still be sent. */
+  readonly purses: AddressPurses
   readonly serverTime: ServerTime
 }
 
@@ -96,7 +99,7 @@ export class PeerSession {
   #idsVersion = 0
 
   constructor(now: Instant, options: PeerSessionOptions) {
-    const { own, peer, session, policy, identity, random } = options
+    const { own, peer, session, policy, identity, random, purses } = options
     this.#options = options
     this.id = copyOf(session)
     this.key = sessionKeyOf(session)
@@ -104,7 +107,7 @@ export class PeerSession {
     this.#isInitiator = role === 'initiator'
     this.#giveUpAt = after(now, GIVE_UP_MS)
     this.#probeKey = staticKeyFromSeed(random.bytes(KEY_BYTES))
-    this.#paths = new PeerPaths({ session: this.id, role, policy, identity, random })
+    this.#paths = new PeerPaths({ session: this.id, role, policy, identity, random, purses })
     this.#introduction = new PeerIntroduction(random, this.#isInitiator, options.isOurs)
   }
 
@@ -212,6 +215,11 @@ export class PeerSession {
     this.#events.push({ kind: 'closed', reason, wasConnected })
   }
 
+  /** Whether a packet may come from there past the relay: what the policy forbids is not even answered. */
+  allows(from: Endpoint): boolean {
+    return this.#paths.allows(from)
+  }
+
   handleProbe(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
     this.#paths.handleProbe(now, from, bytes, via)
     this.#settle(now)
@@ -222,6 +230,7 @@ export class PeerSession {
     this.#settle(now)
   }
 
+  /** A packet that came directly, from where `allows` says. */
   handlePacket(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
     this.#receivePacket(now, via === undefined ? { to: from } : { to: from, via }, bytes)
     this.#settle(now)

@@ -2,9 +2,9 @@
  * From candidates to a working path, for one peer.
  *
  * The story. The server introduces two daemons; both learn each other's candidates, a fresh key and a moment T0. Data
- * flows over the relay from the first moment (`relayReady`), so nobody waits for what follows. At T0 each side sends
- * two openers to every public candidate (`opener.ts`) and then probes all of them, best first, one packet in 4 ms
- * (`probe-schedule.ts`). An authentic question from an address nobody named makes a peer-reflexive pair, which is
+ * flows over the relay from the first moment (`relayReady`), so nobody waits for what follows. Each side sends an
+ * opener to every public candidate at once and another at T0 (`opener.ts`); then it probes all of them, best first, one
+ * packet in 4 ms (`probe-schedule.ts`). An authentic question from an address nobody named makes a peer-reflexive pair, which is
  * answered and asked back at once. A pair works when *our own* question is answered from where it was asked: the first
  * one that works carries the data; a better one takes over when it proves so three times (`path-choice.ts`).
  *
@@ -21,6 +21,7 @@ import { after, earliest, type Instant } from '../core/instant.ts'
 import type { Machine, SocketId, Transmit } from '../core/machine.ts'
 import type { Random } from '../core/random.ts'
 import { type Candidate, MAX_CANDIDATES } from '../protocol/server/messages.ts'
+import { AddressPurses } from './address-purses.ts'
 import type { PathPolicy } from './candidate.ts'
 import type { CandidatePair } from './candidate-pair.ts'
 import { ACTIVE_HEARTBEAT_MS, ACTIVE_WINDOW_MS, IDLE_HEARTBEAT_MS } from './heartbeat.ts'
@@ -47,6 +48,8 @@ export interface PathAgentOptions {
   readonly random: Random
   /** Our own NATs and one more; `DEFAULT_OPENER_TTL` when absent, 0 for no openers (no NAT). */
   readonly openerTtl?: number
+  /** Shared by all agents of a daemon; its own when absent. */
+  readonly purses?: AddressPurses
 }
 
 type PathState =
@@ -77,12 +80,12 @@ export class PathAgent implements Machine<PathEvent> {
   #lastDataAt: Instant | undefined
   #hasLostDirect = false
 
-  constructor({ role, key, policy, local, random, openerTtl }: PathAgentOptions) {
+  constructor({ role, key, policy, local, random, openerTtl, purses }: PathAgentOptions) {
     const probes = probeKey(key)
     this.probeTag = probes.tag
     this.#policy = policy
     this.#local = local
-    const exchange = new ProbeExchange(probes, role, random)
+    const exchange = new ProbeExchange(probes, role, random, purses ?? new AddressPurses())
     this.#exchange = exchange
     this.#puncher = new Puncher({
       exchange,
@@ -96,7 +99,7 @@ export class PathAgent implements Machine<PathEvent> {
   start(now: Instant, startInMs: number): void {
     this.#startAt = after(now, startInMs)
     this.#exchange.refill(now)
-    this.#puncher.punch(this.#startAt)
+    this.#puncher.punch(now, this.#startAt)
     this.#beginRound(this.#startAt)
   }
 
@@ -280,7 +283,7 @@ export class PathAgent implements Machine<PathEvent> {
 
   #adopt(now: Instant): void {
     const startAt = this.#startAt !== undefined && this.#startAt < now ? now : this.#startAt
-    const hasNew = this.#puncher.adopt(this.#remote, startAt)
+    const hasNew = this.#puncher.adopt(now, this.#remote, startAt)
     if (hasNew && this.#state.kind === 'relayed') this.#beginRound(now)
   }
 

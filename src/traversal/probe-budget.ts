@@ -4,22 +4,19 @@
  *
  * An address is *proved* when it answers a question of ours: only then does somebody there want our packets. Until
  * then there are two purses:
- * - An address that the peer named as a candidate gets five questions, openers included. Ports of one IP address share
- *   fifteen: enough for a server-reflexive, a mapped and a guessed port. The purse is filled again only by another
- *   introduction or a change of network, and not within 30 s: so long the hole stays open that the last question made.
+ * - An address that the peer named as a candidate gets five questions, openers included. The purse is filled again only
+ *   by another introduction or a change of network, and not within 30 s: so long the hole stays open that the last
+ *   question made. Ports of one IP address share fifteen in 30 s over all sessions (`address-purses.ts`).
  * - Any address gets three times the bytes that came from it in authentic datagrams, the usual bound of amplification
  *   (RFC 9000 §8). A question has 96 bytes and an answer 64, so that one question pays for exactly what it sets off:
  *   three answers and one question back.
  */
 import { type Endpoint, type EndpointKey, keyOf } from '../core/endpoint.ts'
 import { after, type Instant } from '../core/instant.ts'
+import { type AddressPurses, REFILL_MS } from './address-purses.ts'
 
 export const UNPROVED_TARGET_QUESTIONS = 5
-export const UNPROVED_ADDRESS_QUESTIONS = 15
 const BYTES_FOR_EACH_RECEIVED = 3
-
-/** The shortest time that NATs and firewalls in use keep a flow without an answer. */
-const REFILL_MS = 30_000
 
 interface Purse {
   spent: number
@@ -36,7 +33,11 @@ interface Account {
 
 export class ProbeBudget {
   readonly #accounts = new Map<EndpointKey, Account>() // ≤ pairs of the agent that owns it: it forgets what it drops
-  readonly #addresses = new Map<string, Purse>() // by IP address; ≤ addresses that were named
+  readonly #addresses: AddressPurses
+
+  constructor(addresses: AddressPurses) {
+    this.#addresses = addresses
+  }
 
   /** The peer says that it is reached there. Saying it again gives nothing. */
   name(target: Endpoint): void {
@@ -50,7 +51,9 @@ export class ProbeBudget {
 
   /** A question of ours was answered from there. */
   prove(target: Endpoint): void {
-    this.#account(target).isProved = true
+    const account = this.#account(target)
+    if (!account.isProved) this.#addresses.giveBack(target.address, account.questions.spent)
+    account.isProved = true
   }
 
   isProved(target: Endpoint): boolean {
@@ -69,25 +72,24 @@ export class ProbeBudget {
 
   /** The server has introduced us anew, or the network is another one. */
   refill(now: Instant): void {
-    const purses = [...this.#accounts.values()].map(({ questions }) => questions)
-    for (const purse of [...purses, ...this.#addresses.values()]) {
-      if (purse.spentAt !== undefined && now >= after(purse.spentAt, REFILL_MS)) purse.spent = 0
+    for (const { questions } of this.#accounts.values()) {
+      const { spentAt } = questions
+      if (spentAt !== undefined && now >= after(spentAt, REFILL_MS)) questions.spent = 0
     }
   }
 
   spendOnQuestion(now: Instant, to: Endpoint, bytes: number): boolean {
     const account = this.#accounts.get(keyOf(to))
     if (account === undefined || account.isProved) return account !== undefined
-    const address = this.#purseOf(to.address)
+    const { questions } = account
     const mayAsk =
       account.isNamed &&
-      account.questions.spent < UNPROVED_TARGET_QUESTIONS &&
-      address.spent < UNPROVED_ADDRESS_QUESTIONS
+      questions.spent < UNPROVED_TARGET_QUESTIONS &&
+      this.#addresses.mayAsk(now, to.address)
     if (!mayAsk) return spendBytes(account, bytes)
-    for (const purse of [account.questions, address]) {
-      purse.spent += 1
-      purse.spentAt = now
-    }
+    questions.spent += 1
+    questions.spentAt = now
+    this.#addresses.spend(now, to.address)
     return true
   }
 
@@ -107,14 +109,6 @@ export class ProbeBudget {
     const account: Account = { isNamed: false, isProved: false, questions, bytes: 0 }
     this.#accounts.set(keyOf(subject), account)
     return account
-  }
-
-  #purseOf(address: string): Purse {
-    const known = this.#addresses.get(address)
-    if (known !== undefined) return known
-    const purse = { spent: 0, spentAt: undefined }
-    this.#addresses.set(address, purse)
-    return purse
   }
 }
 

@@ -7,6 +7,7 @@ import { after, type Instant } from '../core/instant.ts'
 import type { SocketId, Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
+import type { AddressPurses } from './address-purses.ts'
 import type { CandidatePair } from './candidate-pair.ts'
 import {
   ANSWER_BYTES,
@@ -66,14 +67,15 @@ export class ProbeExchange {
   readonly #key: ProbeKey
   readonly #role: ProbeRole
   readonly #random: Random
-  readonly #budget = new ProbeBudget()
+  readonly #budget: ProbeBudget
   readonly #replays = new ReplayWindow()
   readonly #questions = new Map<ProbeTransaction, Question>() // ≤ MAX_OPEN_QUESTIONS, oldest dropped
   readonly #transmits = new OutboundQueue<Transmit>()
   #waiting: WaitingAnswer[] = [] // ≤ MAX_WAITING_ANSWERS
   #sequence = 0
 
-  constructor(key: ProbeKey, role: ProbeRole, random: Random) {
+  constructor(key: ProbeKey, role: ProbeRole, random: Random, purses: AddressPurses) {
+    this.#budget = new ProbeBudget(purses)
     this.#key = key
     this.#role = role
     this.#random = random

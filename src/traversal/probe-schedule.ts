@@ -1,12 +1,11 @@
 /** When a pair is probed. The times are offsets from the agreed T0, or from when the pair was found. */
 import { after, type Instant } from '../core/instant.ts'
-import { OPENER_OFFSETS_MS } from './opener.ts'
 
 /** Doubling from one round trip in a city to one around the world; then slowly until the round is over. */
 export const PROBE_OFFSETS_MS = [20, 50, 100, 200, 400, 800, 1600, 3600, 5600, 7600, 9600] as const
 
 /**
- * For a target that may be a stranger's, until its budget of five is used up: with openers 0, 10, 20, 200, 1600 ms.
+ * For a target that may be a stranger's, until its budget of five is used up: with openers 20, 200, 1600 ms.
  * Few, so spread out: no outage of a second takes them all. A hole that was opened stays open for 30 s, so the peer's
  * first probe finds it however late he starts, and once he was heard the whole ladder is climbed.
  */
@@ -20,21 +19,23 @@ export type ProbeStep = 'opener' | 'probe'
 /** The remaining steps of one pair in one round. */
 export class ProbeSchedule {
   readonly #startAt: Instant
-  readonly #openers: readonly number[]
+  readonly #openers: readonly Instant[]
   #probes: readonly number[]
   #next = 0
 
   constructor(
     startAt: Instant,
-    options: { readonly hasOpeners: boolean; readonly isSparse: boolean },
+    options: { readonly openers: readonly Instant[]; readonly isSparse: boolean },
   ) {
     this.#startAt = startAt
-    this.#openers = options.hasOpeners ? OPENER_OFFSETS_MS : []
+    this.#openers = options.openers
     this.#probes = options.isSparse ? SPARSE_OFFSETS_MS : PROBE_OFFSETS_MS
   }
 
   get dueAt(): Instant | undefined {
-    const offset = this.#openers[this.#next] ?? this.#probes[this.#next - this.#openers.length]
+    const opener = this.#openers[this.#next]
+    if (opener !== undefined) return opener
+    const offset = this.#probes[this.#next - this.#openers.length]
     return offset === undefined ? undefined : after(this.#startAt, offset)
   }
 

@@ -4,7 +4,7 @@ import { after, earliest, type Instant } from '../core/instant.ts'
 import type { Candidate } from '../protocol/server/messages.ts'
 import { mayProbe, type PathPolicy, Surroundings, targetsOf } from './candidate.ts'
 import { CandidatePair } from './candidate-pair.ts'
-import { deservesOpener } from './opener.ts'
+import { deservesOpener, openerTimes } from './opener.ts'
 import { PairTable } from './pair-table.ts'
 import type { Path } from './path.ts'
 import type { Strategy } from './path-report.ts'
@@ -70,19 +70,20 @@ export class Puncher {
     this.#relay = path && new CandidatePair('relay', 'relay', path)
     if (this.#relay === undefined) return undefined
     this.#strategies.add('relay')
-    this.#relay.schedule = new ProbeSchedule(now, { hasOpeners: false, isSparse: false })
+    this.#relay.schedule = new ProbeSchedule(now, { openers: [], isSparse: false })
     return this.#relay
   }
 
   /** Makes pairs of the peer's candidates that are new, to be probed from `startAt` on. True when there were any. */
-  adopt(remote: readonly Candidate[], startAt: Instant | undefined): boolean {
+  adopt(now: Instant, remote: readonly Candidate[], startAt: Instant | undefined): boolean {
     let hasNew = false
     for (const { kind, endpoint } of targetsOf(remote, this.#around, this.#policy)) {
-      this.#exchange.name(endpoint)
-      if (this.#pairs.get(endpoint) !== undefined) continue
-      const pair = this.#add(kind, endpoint)
+      const known = this.#pairs.get(endpoint)
+      const pair = known ?? this.#add(kind, endpoint)
       if (pair === undefined) continue
-      if (startAt !== undefined) this.#arm(pair, startAt)
+      this.#exchange.name(endpoint)
+      if (known !== undefined) continue
+      if (startAt !== undefined) this.#arm(now, pair, startAt)
       hasNew = true
     }
     return hasNew
@@ -96,20 +97,20 @@ export class Puncher {
     return this.#add('peer-reflexive', from)
   }
 
-  /** Begins a round for everything that does not work yet. */
-  punch(startAt: Instant): void {
-    for (const pair of this.pairs) if (pair.heartbeat === undefined) this.#arm(pair, startAt)
+  /** Begins a round for everything that does not work yet; the first openers leave now. */
+  punch(now: Instant, startAt: Instant): void {
+    for (const pair of this.pairs) if (pair.heartbeat === undefined) this.#arm(now, pair, startAt)
   }
 
   punchAgain(now: Instant): void {
     this.#strategies.add('punch-again')
-    this.punch(now)
+    this.punch(now, now)
   }
 
   /** RFC 8445 §7.3.1.4's triggered check, and every further rung of the ladder. */
   askBack(now: Instant, pair: CandidatePair): void {
     if (pair.schedule?.dueAt === undefined) {
-      pair.schedule = new ProbeSchedule(now, { hasOpeners: false, isSparse: false })
+      pair.schedule = new ProbeSchedule(now, { openers: [], isSparse: false })
     } else {
       pair.schedule.widen(now)
     }
@@ -169,10 +170,11 @@ export class Puncher {
     return first
   }
 
-  #arm(pair: CandidatePair, startAt: Instant): void {
+  #arm(now: Instant, pair: CandidatePair, startAt: Instant): void {
     const hasOpeners = this.#openerTtl > 0 && deservesOpener(pair.remote, this.#around)
+    const openers = hasOpeners ? openerTimes(now, startAt) : []
     const isSparse = !pair.wasHeard && !this.#exchange.isProved(pair)
-    pair.schedule = new ProbeSchedule(startAt, { hasOpeners, isSparse })
+    pair.schedule = new ProbeSchedule(startAt, { openers, isSparse })
   }
 
   #add(kind: CandidatePair['kind'], remote: Endpoint): CandidatePair | undefined {

@@ -8,14 +8,18 @@ import type { Transmit } from '../../src/core/machine.ts'
 import { staticKeyFromSeed } from '../../src/crypto/static-key.ts'
 import { MAX_PEER_MESSAGE_BYTES } from '../../src/daemon/peer-chat.ts'
 import { PeerEndpoint } from '../../src/daemon/peer-endpoint.ts'
+import { firstConnectionId, handshakePayload, sessionPrologue } from '../../src/daemon/peer-keys.ts'
 import type { PeerEndpointEvent } from '../../src/daemon/peer-events.ts'
 import { MAX_PEERS } from '../../src/daemon/peer-table.ts'
 import type { Introduced } from '../../src/protocol/server/messages.ts'
+import { Connection } from '../../src/reliable-udp/connection.ts'
+import type { PathPolicy } from '../../src/traversal/candidate.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import { deviceOf } from './peer-scene.ts'
 
 const OWN = 10_001
 const PEER = 10_002
+const LOWER_PEER = 10_000 // the connection's initiator
 const somewhere: Endpoint = { family: 4, address: '192.0.2.9', port: 4000 }
 const relay: Endpoint = { family: 4, address: '203.0.113.1', port: 3478 }
 const start = instant(1000)
@@ -58,6 +62,26 @@ function introduction(change: Partial<Introduced> = {}): Introduced {
   }
 }
 
+/** What a peer whose session is that of `introduction` sends first. */
+function firstPacketOf(peer: number): Uint8Array {
+  const { staticKey, keys } = deviceOf(2)
+  const session = introduction().session
+  const connection = new Connection({
+    role: 'initiator',
+    pattern: 'XX',
+    staticKey,
+    prologue: sessionPrologue(session, OWN, peer),
+    payload: handshakePayload(keys),
+    initialId: firstConnectionId(session),
+    random: new SeededRandom(5),
+    path: { to: somewhere },
+  })
+  connection.start(start)
+  const transmit = connection.pollTransmit()
+  assert.ok(transmit !== undefined)
+  return transmit.bytes
+}
+
 const codeOf =
   (code: string) =>
   (error: unknown): boolean =>
@@ -83,6 +107,7 @@ describe('PeerEndpoint', () => {
     assert.deepEqual(endpoint.stats().dropped, {
       empty: 1,
       'unknown-connection': 2,
+      'forbidden-path': 0,
       'unknown-probe': 2,
       'unknown-relay-frame': 2,
       'unknown-introduction': 0,
@@ -169,6 +194,85 @@ describe('PeerEndpoint', () => {
 
     assert.equal(endpoint.stats().peers, MAX_PEERS)
     assert.equal(endpoint.stats().dropped['too-many-peers'], 1)
+  })
+
+  it('answers a handshake that comes directly only where the policy allows the path', () => {
+    const neighbour: Endpoint = { family: 4, address: '198.51.100.77', port: 4000 }
+    const answers = (policy: PathPolicy, from: Endpoint): readonly number[] => {
+      const endpoint = newEndpoint()
+      endpoint.setPolicy(start, LOWER_PEER, policy)
+      endpoint.introduced(start, introduction({ from: LOWER_PEER }))
+      drain(endpoint)
+
+      endpoint.handleDatagram(start, from, firstPacketOf(LOWER_PEER))
+
+      const sent = drain(endpoint).transmits.filter(({ to }) => to.address === from.address)
+      return [sent.length, endpoint.stats().dropped['forbidden-path']]
+    }
+
+    assert.deepEqual(answers('auto', somewhere), [1, 0])
+    assert.deepEqual(answers('lan', neighbour), [1, 0])
+    assert.deepEqual(answers('lan', somewhere), [0, 1])
+    assert.deepEqual(answers('relay', neighbour), [0, 1])
+    assert.deepEqual(answers('relay', somewhere), [0, 1])
+  })
+
+  it('sends a stranger fifteen questions, however many sessions name him', () => {
+    const endpoint = newEndpoint()
+    const candidates = Array.from({ length: 10 }, (_, n) => ({
+      kind: 'host' as const,
+      endpoint: { ...somewhere, port: 53 + n },
+    }))
+    let sent = 0
+    let now: Instant = start
+    const runTo = (end: Instant): void => {
+      for (;;) {
+        sent += drain(endpoint).transmits.filter(
+          ({ to }) => to.address === somewhere.address,
+        ).length
+        const next = endpoint.pollTimeout()
+        if (next === undefined || next > end) break
+        now = instant(Math.max(now, next))
+        endpoint.handleTimeout(now)
+      }
+      now = end
+    }
+    for (let n = 0; n < 28; n++) {
+      const message = introduction({ session: new Uint8Array(16).fill(n), candidates })
+      endpoint.introduced(now, message)
+      endpoint.introduced(now, { ...message, isAnswer: true, startInMs: 150 })
+      runTo(instant(start + (n + 1) * 1000))
+    }
+
+    assert.equal(sent, 15)
+  })
+
+  it('asks a peer anew at once who has restarted, but not twice in half a minute', () => {
+    const endpoint = newEndpoint()
+    const asked: number[] = []
+    const closed: PeerEndpointEvent[] = []
+    let session: Uint8Array = new Uint8Array(16).fill(7)
+    let now = start
+    const take = (): void => {
+      for (const event of drain(endpoint).events) {
+        if (event.kind === 'introduce-wanted' && !event.isAnswer) {
+          asked.push(now - start)
+          session = event.session
+        }
+        if (event.kind === 'peer-closed') closed.push(event)
+      }
+    }
+    for (let n = 0; n < 300; n++) {
+      now = instant(start + n * 100)
+      const probeKey = staticKeyFromSeed(new Uint8Array(32).fill(n % 250)).publicKey
+      endpoint.introduced(now, introduction({ session, probeKey }))
+      take()
+    }
+
+    assert.deepEqual(asked, [100])
+    assert.ok(closed.length > 0)
+    for (const event of closed) assert.ok(event.kind === 'peer-closed')
+    assert.ok(closed.every((event) => event.kind === 'peer-closed' && event.reason === 'outlived'))
   })
 
   it('gives up everybody when the account changes', () => {

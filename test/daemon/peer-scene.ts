@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { toHex, utf8 } from '../../src/core/bytes.ts'
 import type { Endpoint } from '../../src/core/endpoint.ts'
 import { type Instant, instant } from '../../src/core/instant.ts'
-import type { Machine } from '../../src/core/machine.ts'
 import { staticKeyStatement } from '../../src/crypto/device-statement.ts'
 import { type Identity, identityFromSeed } from '../../src/crypto/identity.ts'
 import { type StaticKey, staticKeyFromSeed } from '../../src/crypto/static-key.ts'
@@ -167,7 +166,7 @@ export class PeerSide {
     })
     this.endpoint = endpoint
     const { world } = this.#scene
-    const running = world.attach(this.host, punctual(endpoint), {
+    const running = world.attach(this.host, endpoint, {
       port: PORT,
       onEvent: (event) => this.#take(event),
     })
@@ -186,24 +185,6 @@ export class PeerSide {
     this.events.push(event)
     if (event.kind === 'message') this.received.push(Buffer.from(event.bytes).toString())
     if (event.kind === 'introduce-wanted') this.#scene.ask(this, event)
-  }
-}
-
-/**
- * As `io/drive.ts` does: a machine that is woken is told a time that is not before the one it asked for. The clock of a
- * simulated host that has slept is a difference of fractions, and may be a trillionth of a millisecond early.
- */
-function punctual<Event>(machine: Machine<Event>): Machine<Event> {
-  let deadline: Instant | undefined
-  return {
-    handleDatagram: (now, from, bytes, via) => machine.handleDatagram(now, from, bytes, via),
-    handleTimeout: (now) => {
-      const isEarly = deadline !== undefined && deadline > now && deadline - now < 1e-6
-      machine.handleTimeout(isEarly && deadline !== undefined ? deadline : now)
-    },
-    pollTransmit: () => machine.pollTransmit(),
-    pollEvent: () => machine.pollEvent(),
-    pollTimeout: () => (deadline = machine.pollTimeout()),
   }
 }
 

@@ -287,15 +287,17 @@ class RunningMachine<Event> implements Running {
     const at = Math.max(this.host.worldTimeOf(deadline), this.#world.now)
     if (at === this.#plannedWake) return
     this.#plannedWake = at
-    this.#world.plan(at, () => this.#wake(at))
+    this.#world.plan(at, () => this.#wake(at, deadline))
   }
 
-  #wake(at: number): void {
+  // As io/drive.ts does: never before the deadline, though a slept clock is a difference of fractions and may be early.
+  #wake(at: number, deadline: Instant): void {
     if (at !== this.#plannedWake || this.#isStopped) return
     this.#plannedWake = undefined
     if (this.host.isSuspended) return
     this.#noticeSpinning(at)
-    this.#machine.handleTimeout(this.host.now)
+    const { now } = this.host
+    this.#machine.handleTimeout(now < deadline ? deadline : now)
     this.drain()
   }
 

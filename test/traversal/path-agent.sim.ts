@@ -31,6 +31,21 @@ describe('PathAgent: a poisonable router', () => {
   it('lets them meet when low-TTL openers went first', () => {
     simulate(1, (world) => assert.ok(meet(world, undefined).punch(200)))
   })
+
+  it('lets them meet though one side begins 100 ms after the other: its opener left before T0', () => {
+    for (const late of ['alice', 'bob'] as const) {
+      simulate(1, (world) => {
+        const side = (name: string): ConstructorParameters<typeof Scene>[1] => ({
+          nat: natKinds.linuxPoisonable,
+          serverDelayMs: name === late ? 120 : 20,
+        })
+        const scene = new Scene(world, side('alice'), side('bob'), { startInMs: 150 }).meet()
+
+        assert.ok(scene.punch(200), `${late} is late`)
+        assert.ok(!scene.alice.report.candidates.some(({ kind }) => kind === 'peer-reflexive'))
+      })
+    }
+  })
 })
 
 describe('PathAgent: topologies', () => {
@@ -349,9 +364,9 @@ describe('PathAgent in worlds of every weather', () => {
   }).timeout(patienceMs(20))
 })
 
-/** How many probes a host sent to addresses that it never heard from. */
+/** How many probes a host sent within half a minute, at most, to addresses that it never heard from. */
 function countUnanswered(world: World, origin: string): () => Map<string, number> {
-  const sent = new Map<string, number>()
+  const sent = new Map<string, number[]>()
   const heard = new Set<string>()
   world.tap((stage, packet, where) => {
     if ((packet.bytes[0] ?? 0) >> 6 !== 3) return
@@ -359,7 +374,10 @@ function countUnanswered(world: World, origin: string): () => Map<string, number
       heard.add(`${packet.from.address}:${packet.from.port}`)
     if (stage !== 'sent' || packet.origin !== origin) return
     const key = `${packet.to.address}:${packet.to.port}`
-    sent.set(key, (sent.get(key) ?? 0) + 1)
+    sent.set(key, [...(sent.get(key) ?? []), world.now])
   })
-  return () => new Map([...sent].filter(([key]) => !heard.has(key)))
+  const most = (times: readonly number[]): number =>
+    Math.max(...times.map((first) => times.filter((t) => t >= first && t < first + 30_000).length))
+  const unheard = (): [string, number[]][] => [...sent].filter(([key]) => !heard.has(key))
+  return () => new Map(unheard().map(([key, times]) => [key, most(times)]))
 }

@@ -11,7 +11,7 @@ function reflexive(...endpoints: readonly ReturnType<typeof at>[]): Candidate[] 
 }
 
 describe('PathAgent: a round of punching on a calm network', () => {
-  it('sends two openers at T0 and ten ms later, then probes at 20, 200 and 1600 ms, and no more', () => {
+  it('sends an opener at once and one at T0, then probes at 20, 200 and 1600 ms, and no more', () => {
     simulate(1, (world) => {
       const stage = new Stage(world)
 
@@ -24,8 +24,8 @@ describe('PathAgent: a round of punching on a calm network', () => {
       assert.deepEqual(
         stage.sentTo(PEER).map((probe) => [probe.at - 150, probe.ttl]),
         [
+          [-150, 4],
           [0, 4],
-          [10, 4],
           [20, 64],
           [200, 64],
           [1600, 64],
@@ -123,7 +123,7 @@ describe('PathAgent: a round of punching on a calm network', () => {
     })
   })
 
-  it('does nothing but answer before T0, and joins late candidates to the round', () => {
+  it('sends nothing but an opener before T0, and joins late candidates to the round', () => {
     simulate(1, (world) => {
       const stage = new Stage(world)
       stage.change((now, agent) => {
@@ -131,7 +131,10 @@ describe('PathAgent: a round of punching on a calm network', () => {
         agent.start(now, 500)
       })
       world.runFor(499)
-      assert.equal(stage.sent.length, 0)
+      assert.deepEqual(
+        stage.sent.map((probe) => [probe.at, probe.ttl]),
+        [[0, 4]],
+      )
 
       world.runFor(151)
       stage.change((now, agent) => agent.addRemote(now, reflexive(at('192.0.2.9'))))
@@ -142,6 +145,39 @@ describe('PathAgent: a round of punching on a calm network', () => {
         [650, 660, 670, 850, 2250],
       )
     })
+  })
+})
+
+describe('PathAgent: openers', () => {
+  const times = (startInMs: number, learntAt: number, again?: number): readonly number[] => {
+    let found: readonly number[] = []
+    simulate(1, (world) => {
+      const stage = new Stage(world)
+      stage.change((now, agent) => agent.start(now, startInMs))
+      world.plan(learntAt, () => {
+        stage.change((now, agent) => agent.addRemote(now, reflexive(PEER)))
+      })
+      if (again !== undefined) {
+        world.plan(again, () => stage.change((now, agent) => agent.networkChanged(now)))
+      }
+      world.runFor(3000)
+      found = stage.sentTo(PEER).map((probe) => probe.at)
+    })
+    return found
+  }
+
+  it('leave as soon as the candidate is known, and at T0', () => {
+    assert.deepEqual(times(150, 60), [60, 150, 170, 350, 1750])
+  })
+
+  it('are ten ms apart where T0 is nearer than that, is now, or is past', () => {
+    assert.deepEqual(times(150, 145), [145, 155, 170, 350, 1750])
+    assert.deepEqual(times(0, 0), [0, 10, 20, 200, 1600])
+    assert.deepEqual(times(150, 400), [400, 410, 420, 600, 2000])
+  })
+
+  it('leave at once and ten ms later when the network changes, within the same five questions', () => {
+    assert.deepEqual(times(150, 60, 300), [60, 150, 170, 300, 310])
   })
 })
 
