@@ -16,7 +16,7 @@ import {
   type Server,
   startServer,
 } from '../../test/support/household.ts'
-import { stopAllPrograms } from '../../test/support/programs.ts'
+import { type Program, stopAllPrograms } from '../../test/support/programs.ts'
 import { paint, say, step } from './report.ts'
 
 /** A path that does not lead through the server; on one machine the daemons may call it either name. */
@@ -34,9 +34,9 @@ process.on('SIGINT', () => void leave(130))
 process.on('SIGTERM', () => void leave(143))
 
 try {
-  await play()
+  const server = await play()
   if (isOnce) await leave(0)
-  else invite()
+  else invite(server)
 } catch (error) {
   await fail(error)
 }
@@ -48,7 +48,7 @@ async function fail(error: unknown): Promise<void> {
   await leave(1)
 }
 
-async function play(): Promise<void> {
+async function play(): Promise<Server> {
   say(`${paint('bold', 'holler')}: a server and two people in ${directory}\n`)
   const server = await step(
     'server up',
@@ -66,6 +66,7 @@ async function play(): Promise<void> {
   await talk('through the relay', ['relay'])
   await alice.json(['buddy', 'policy', 'bob', '--path', 'auto'])
   await talk('directly again', DIRECT)
+  return server
 }
 
 async function meet({ link }: Server): Promise<void> {
@@ -119,8 +120,9 @@ async function message(from: Person, to: Person, text: string): Promise<void> {
 }
 
 /** Leaves the playground to its user, with commands that are short to type. */
-function invite(): void {
+function invite({ program }: Server): void {
   for (const { name, socket } of [alice, bob]) writeCommand(name, socket)
+  for (const running of [program, alice.daemon, bob.daemon]) void tellEnd(running)
   say(`
 The playground stays up until Ctrl-C. In another terminal:
 
@@ -132,6 +134,13 @@ The playground stays up until Ctrl-C. In another terminal:
   ./alice net path bob
   ./alice buddy policy bob --path relay
 `)
+}
+
+/** A program that ends before it is asked to. */
+async function tellEnd(program: Program): Promise<void> {
+  const { code, signal } = await program.exited
+  if (leaving !== undefined) return
+  say(`${paint('red', program.name)} has ended: ${String(code ?? signal)}${program.logTail()}`)
 }
 
 function writeCommand(name: string, socket: string): void {
