@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { isIP, type Socket } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
-import { sha256 } from '../crypto/hash.ts'
+import { certificatePin } from '../crypto/certificate-pin.ts'
 import { equalBytes } from '../core/bytes.ts'
 import { Crowd, type CrowdMember } from '../core/crowd.ts'
 import { type Endpoint, endpoint, type EndpointKey, keyOf } from '../core/endpoint.ts'
@@ -153,7 +153,7 @@ function asSecureStream(socket: TLSSocket): SecureStream {
 function pinOf(socket: TLSSocket): Uint8Array {
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return new Uint8Array(0)
-  return sha256(certificate.publicKey.export({ type: 'spki', format: 'der' }))
+  return certificatePin(certificate.toString()) ?? new Uint8Array(0)
 }
 
 function remoteOf({ remoteAddress, remotePort }: Socket): Endpoint {

@@ -11,7 +11,7 @@ import type { Instant } from '../core/instant.ts'
 import { openAead, sealAead } from '../crypto/aead.ts'
 import { hkdfSha256 } from '../crypto/hash.ts'
 import { DATA_HEADER_BYTES, type DataHeader, type PacketReader, writeDataHeader } from './packet.ts'
-import { ReplayWindow } from './replay-window.ts'
+import { ReplayWindow } from '../core/replay-window.ts'
 import type { StreamSide } from './streams/stream-id.ts'
 
 const UPDATE_LABEL = utf8('holler key update')

@@ -21,7 +21,7 @@ import {
   QUESTION_BYTES,
 } from './probe.ts'
 import { ProbeBudget } from './probe-budget.ts'
-import { ReplayWindow } from './replay-window.ts'
+import { ReplayWindow } from '../core/replay-window.ts'
 
 /** Questions under way: a round asks 100 pairs eleven times at most, and few of them are open at once. */
 const MAX_OPEN_QUESTIONS = 256

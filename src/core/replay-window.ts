@@ -1,6 +1,6 @@
 /**
- * Which packet numbers were already opened. Reordering by more than this is loss: at 100,000 packets a second it is
- * still 20 ms, and at a messenger's pace it is minutes.
+ * Which numbers of a sender, of packets or of probes, were already taken. Reordering by more than this is loss: at 100,000
+ * packets a second it is still 20 ms, at a messenger's pace minutes, and more than a birthday attempt of 1,024 probes.
  */
 export const REPLAY_WINDOW_PACKETS = 2048
 
@@ -21,6 +21,13 @@ export class ReplayWindow {
     if (number > this.#largest) return true
     if (number <= this.#largest - REPLAY_WINDOW_PACKETS) return false
     return ((this.#word(number) >>> (number % 32)) & 1) === 0
+  }
+
+  /** Marks the number; false for one that was marked before, or is too old to know. Only for what is authentic. */
+  take(number: number): boolean {
+    if (!this.isFresh(number)) return false
+    this.mark(number)
+    return true
   }
 
   /** Only for packets that were authentic: a forged number must not move the window. */
