@@ -43,6 +43,7 @@ const homes = {
   pino: '^src/io/log\\.ts$',
   'smol-toml': '^src/io/config-file\\.ts$',
   selfsigned: '^src/server/certificate\\.ts$',
+  koffi: '^src/io/libc\\.ts$',
   zod: '^src/(protocol/control|daemon|server)/',
   'json-rpc-2.0': '^src/(daemon/control-|cli/)',
 }

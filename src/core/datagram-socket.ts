@@ -9,5 +9,11 @@ export interface DatagramSocket {
   send(to: Endpoint, bytes: Uint8Array, ttl?: number): void
   /** There is one handler; setting it again replaces it. */
   onDatagram(handler: DatagramHandler): void
+  /**
+   * Whether datagrams leave with "don't fragment" set and are never fragmented here either: one that is larger than
+   * the path carries is lost, as path MTU discovery wants it (RFC 8899 §3). False when the system or the process has
+   * no means to say so, and then everything is as before.
+   */
+  setDontFragment(isOn: boolean): boolean
   close(): Promise<void>
 }

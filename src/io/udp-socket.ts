@@ -8,12 +8,21 @@ import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised'
 import type { DatagramHandler, DatagramSocket } from '../core/datagram-socket.ts'
 import { type Endpoint, endpoint, formatEndpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
+import { loadLibc } from './libc.ts'
+import { socketDescriptor } from './socket-descriptor.ts'
 
 /** The default of 208 KiB holds only 92 packets of 1200 B; the kernel caps this at net.core.rmem_max. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 
 /** What the system sends with unless told otherwise (Linux `net.ipv4.ip_default_ttl`). */
 const DEFAULT_TTL = 64
+
+// linux/in.h, linux/in6.h: level, option, and the values that both families share.
+const MTU_DISCOVER = { 4: { level: 0, option: 10 }, 6: { level: 41, option: 23 } } as const
+/** The system's default: fragments what is larger than it has learned the path to carry. */
+const PMTUDISC_WANT = 1
+/** Sets DF and forgets what ICMP said of the path, which anybody may have sent: only the interface's MTU counts. */
+const PMTUDISC_PROBE = 3
 
 // Endpoints are literal addresses, so dgram's way through DNS for each send is skipped: 12 % of its cost.
 const literalLookup: NonNullable<SocketOptions['lookup']> = (address, _options, callback) => {
@@ -75,6 +84,14 @@ class UdpSocket implements DatagramSocket {
 
   onDatagram(handler: DatagramHandler): void {
     this.#handler = handler
+  }
+
+  setDontFragment(isOn: boolean): boolean {
+    const fd = this.#isClosed ? undefined : socketDescriptor(this.#promised.socket)
+    if (fd === undefined) return false
+    const { level, option } = MTU_DISCOVER[this.local.family]
+    const value = isOn ? PMTUDISC_PROBE : PMTUDISC_WANT
+    return loadLibc()?.setOption(fd, level, option, value) ?? false
   }
 
   async close(): Promise<void> {

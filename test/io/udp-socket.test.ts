@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Endpoint } from '../../src/core/endpoint.ts'
+import { loadLibc } from '../../src/io/libc.ts'
 import { openUdpSocket } from '../../src/io/udp-socket.ts'
 
 const anyPort = { address: '127.0.0.1', port: 0 }
@@ -54,5 +55,21 @@ describe('openUdpSocket()', () => {
     await socket.close()
     socket.send(nobody, new Uint8Array(1))
     await socket.close()
+  })
+
+  it('says whether it can keep datagrams whole, and sends either way', async () => {
+    const receiver = await openUdpSocket(anyPort)
+    const sender = await openUdpSocket(anyPort)
+
+    const isPossible = sender.setDontFragment(true)
+    const received = new Promise<number>((resolve) =>
+      receiver.onDatagram((_from, bytes) => resolve(bytes.length)),
+    )
+    sender.send(receiver.local, new Uint8Array(1_200))
+
+    assert.equal(isPossible, loadLibc() !== undefined)
+    assert.equal(await received, 1_200)
+    await Promise.all([receiver.close(), sender.close()])
+    assert.equal(sender.setDontFragment(true), false)
   })
 })
