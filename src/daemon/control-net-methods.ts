@@ -23,6 +23,8 @@ export function netMethods(daemon: Daemon): Handlers<NetMethod> {
       return {
         udp: network.local === undefined ? null : formatEndpoint(network.local),
         publicAddresses: network.publicAddresses.map(formatEndpoint),
+        forwarded: network.forwarded === undefined ? null : formatEndpoint(network.forwarded),
+        stunServers: network.change((_now, { stunServers }) => stunServers).map(formatEndpoint),
         mapping: 'unknown', // told by natprobe; the daemon does not measure its NAT by itself
         peers: connected.flatMap((number) => {
           const buddy = account?.archive.roster.get(number)

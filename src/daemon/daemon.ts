@@ -46,6 +46,8 @@ export interface DaemonOptions {
   readonly version: string
   readonly connect: ConnectServer
   readonly bind?: BindAddress
+  /** Whether the gateway may be asked to forward a port; not unless said so. */
+  readonly mapsPorts?: boolean
 }
 
 /** How the login stands. */
@@ -96,7 +98,7 @@ export class Daemon {
 
   /** @throws HollerError `PORT_TAKEN`, `CONFIG_INVALID` (bind address), `STORE_UNUSABLE`. */
   static async start(options: DaemonOptions): Promise<Daemon> {
-    const { store, clock, random, logger, bind } = options
+    const { store, clock, random, logger, bind, mapsPorts = false } = options
     const device = await openDevice(store, random)
     const daemon = new Daemon(options, {
       journal: await Journal.open({ store, clock }),
@@ -108,6 +110,7 @@ export class Daemon {
         logger,
         device,
         ...(bind === undefined ? {} : { bind }),
+        ...(mapsPorts ? { portMapping: { store } } : {}),
       }),
     })
     await daemon.#resume()

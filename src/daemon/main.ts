@@ -75,7 +75,7 @@ async function run(settings: DaemonSettings, version: string, logger: Logger): P
 }
 
 async function start(
-  { stateDirectory, socketPath, bind }: DaemonSettings,
+  { stateDirectory, socketPath, bind, mapsPorts }: DaemonSettings,
   version: string,
   logger: Logger,
   onShutdown: (why: string) => void,
@@ -89,6 +89,7 @@ async function start(
       logger,
       version,
       connect: connectServer,
+      mapsPorts,
       ...(bind === undefined ? {} : { bind }),
     })
     const control = await openControl(daemon, logger, socketPath, () => onShutdown('asked to'))

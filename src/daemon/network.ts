@@ -10,12 +10,15 @@ import type { Instant } from '../core/instant.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Random } from '../core/random.ts'
 import { type Driver, drive } from '../io/drive.ts'
+import type { Store } from '../core/store.ts'
 import { hostAddresses } from '../io/host-addresses.ts'
 import { openUdpSocket } from '../io/udp-socket.ts'
+import { MAPPING_CHECK_SOCKET } from '../traversal/mapping-check.ts'
 import { every } from './deadline.ts'
 import type { Device } from './keys.ts'
 import { PeerEndpoint } from './peer-endpoint.ts'
 import type { PeerEndpointEvent } from './peer-events.ts'
+import { PortForwarding } from './port-forwarding.ts'
 
 /** A cable moved or a network joined is noticed within this time; reading the interfaces takes 0.1 ms. */
 const POLL_MS = 2_000
@@ -39,6 +42,8 @@ export interface NetworkOptions {
   readonly device: Device
   /** One address, so one family; without it every address of both families. */
   readonly bind?: BindAddress
+  /** Asks the gateway for a port, and writes into this store what it gave. Absent: no gateway is asked. */
+  readonly portMapping?: { readonly store: Store }
   /** The host's own addresses; for tests, whose hosts do not move. */
   readonly hostAddresses?: () => readonly string[]
   readonly pollMs?: number
@@ -62,11 +67,14 @@ export class Network {
   #handlers: NetworkHandlers | undefined
   #addresses: readonly string[] = []
   #publicAddresses: readonly Endpoint[] = []
+  #forwarding: PortForwarding | undefined
   #polledAtMs: number
 
   /** @throws HollerError `PORT_TAKEN` or `CONFIG_INVALID`. */
   static async open(options: NetworkOptions): Promise<Network> {
-    return new Network(options, await openSockets(options.bind))
+    const network = new Network(options, await openSockets(options.bind))
+    if (options.portMapping !== undefined) await network.#askGateway(options.portMapping.store)
+    return network
   }
 
   private constructor(options: NetworkOptions, sockets: readonly DatagramSocket[]) {
@@ -117,15 +125,42 @@ export class Network {
     return this.#publicAddresses
   }
 
+  /** What the gateway forwards to our port, as the gateway says. */
+  get forwarded(): Endpoint | undefined {
+    return this.#forwarding?.external
+  }
+
   async close(): Promise<void> {
     this.#stopPolling()
+    await this.#forwarding?.close()
     this.#driver.stop()
+    await this.#driver.removeSocket(MAPPING_CHECK_SOCKET)
     await Promise.all(this.#sockets.map((socket) => socket.close()))
   }
 
+  async #askGateway(store: Store): Promise<void> {
+    const { clock, random, logger } = this.#options
+    this.#driver.addSocket(
+      MAPPING_CHECK_SOCKET,
+      await openUdpSocket({ address: '0.0.0.0', port: 0 }),
+    )
+    const onMapped = (external: Endpoint | undefined): void =>
+      this.change((now, endpoint) => endpoint.setMapping(now, external))
+    this.#forwarding = await PortForwarding.open({ store, clock, random, logger, onMapped })
+    this.#followGateway()
+  }
+
+  #followGateway(): void {
+    if (this.#forwarding === undefined) return
+    this.change((now, endpoint) => endpoint.expectMapping(now))
+    void this.#forwarding.follow(this.#addresses, this.port) // never rejects
+  }
+
   #handle(event: PeerEndpointEvent, now: Instant): void {
-    if (event.kind === 'public-address') this.#publicAddresses = event.endpoints
-    else this.#handlers?.handlePeerEvent(event, now)
+    if (event.kind === 'public-address') {
+      this.#publicAddresses = event.endpoints
+      this.#forwarding?.check()
+    } else this.#handlers?.handlePeerEvent(event, now)
   }
 
   #poll(): void {
@@ -143,6 +178,7 @@ export class Network {
       endpoint.setLocalAddresses(now, addresses, this.port)
       endpoint.networkChanged(now)
     })
+    this.#followGateway()
     this.#handlers?.handleNetworkChanged()
   }
 

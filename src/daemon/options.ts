@@ -16,6 +16,8 @@ export interface DaemonSettings {
   readonly stateDirectory: string
   readonly socketPath: string
   readonly bind?: BindAddress
+  /** Whether the gateway may be asked to forward a port. */
+  readonly mapsPorts: boolean
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
 }
@@ -31,6 +33,7 @@ const file = z.strictObject({
   'state-dir': z.exactOptional(z.string().min(1)),
   socket: z.exactOptional(z.string().min(1)),
   bind: z.exactOptional(z.string()),
+  'port-mapping': z.exactOptional(z.boolean()),
   'log-level': z.exactOptional(z.enum(logLevels)),
   'log-format': z.exactOptional(z.enum(LOG_FORMATS)),
 })
@@ -42,6 +45,8 @@ interface Flags {
   readonly stateDir?: string
   readonly socket?: string
   readonly bind?: string
+  /** commander says `true` where `--no-port-mapping` is absent. */
+  readonly portMapping: boolean
   readonly logLevel?: LogLevel
   readonly logFormat?: LogFormat
 }
@@ -66,6 +71,7 @@ export async function readSettings(
       'state-dir': flags.stateDir,
       socket: flags.socket,
       bind: flags.bind,
+      'port-mapping': flags.portMapping ? undefined : false,
       'log-level': flags.logLevel,
       'log-format': flags.logFormat,
     }),
@@ -74,6 +80,7 @@ export async function readSettings(
     stateDirectory: settings['state-dir'],
     socketPath: settings.socket,
     ...(bind === undefined ? {} : { bind: bindAddress(bind) }),
+    mapsPorts: settings['port-mapping'],
     logLevel: settings['log-level'],
     logFormat: settings['log-format'],
   }
@@ -91,6 +98,7 @@ function commandLine(version: string): Command {
       'the UDP address and port; default: all, any port',
       checkBind,
     )
+    .option('--no-port-mapping', 'ask no router to forward a port (by PCP, NAT-PMP or UPnP)')
     .addOption(new Option('--log-level <level>', 'how much to log').choices([...logLevels]))
     .addOption(new Option('--log-format <format>', 'for people or programs').choices(LOG_FORMATS))
     .allowExcessArguments(false)
@@ -161,6 +169,7 @@ function defaults(environment: Environment): Required<Omit<Settings, 'bind'>> & 
   return {
     'state-dir': defaultStateDirectory(environment),
     socket: join(defaultRuntimeDirectory(environment), 'control.sock'),
+    'port-mapping': true,
     'log-level': 'info',
     'log-format': 'text',
   }

@@ -126,6 +126,21 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     this.#takeOffer(now)
   }
 
+  get stunServers(): readonly Endpoint[] {
+    return this.#offer.stunServers
+  }
+
+  /** A port of the gateway is being asked for; `setMapping` says what came of it. */
+  expectMapping(now: Instant): void {
+    this.#offer.expectMapping(now)
+  }
+
+  /** What the gateway forwards to the primary socket, as the gateway says; offered once the server has proven it. */
+  setMapping(now: Instant, external: Endpoint | undefined): void {
+    this.#offer.setMapping(now, external)
+    this.#takeOffer(now)
+  }
+
   /** Which paths a peer may take. A change ends the session; the default is `auto`. */
   setPolicy(now: Instant, peer: AccountNumber, policy: PathPolicy): void {
     const before = this.#policyOf(peer)
@@ -232,7 +247,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
     switch (datagramKind(bytes)) {
       case 'stun':
-        this.#offer.handleDatagram(now, from, bytes)
+        this.#offer.handleDatagram(now, from, bytes, via)
         this.#takeOffer(now)
         return
       case 'connection':

@@ -34,6 +34,9 @@ export function rfc8489Schedule({ rtoMs = 500, rc = 7, rm = 16 } = {}): Schedule
   return { sendAtMs, giveUpAtMs: (sendAtMs.at(-1) ?? 0) + rm * rtoMs }
 }
 
+/** The machine's primary socket, which has no name of its own. */
+export const PRIMARY = Symbol('the primary socket')
+
 const STANDARD_SCHEDULE = rfc8489Schedule()
 
 export interface StunAsk {
@@ -44,7 +47,7 @@ export interface StunAsk {
   /** Where an answer may come from; the server's own address alone when absent. */
   readonly acceptFrom?: readonly Endpoint[]
   /** The socket on which an answer may arrive, for RESPONSE-PORT; the one that asks when absent. */
-  readonly acceptVia?: SocketId
+  readonly acceptVia?: SocketId | typeof PRIMARY
   /** IP time-to-live, for requests that are not to arrive. */
   readonly ttl?: number
 }
@@ -180,8 +183,12 @@ export class StunTransactions implements Machine<StunOutcome> {
 }
 
 function mayAnswer({ ask }: Pending, from: Endpoint, via: SocketId | undefined): boolean {
-  if (via !== (ask.acceptVia ?? ask.via)) return false
+  if (via !== heardOn(ask)) return false
   return (ask.acceptFrom ?? [ask.server]).some((accepted) => sameEndpoint(accepted, from))
+}
+
+function heardOn({ via, acceptVia }: StunAsk): SocketId | undefined {
+  return acceptVia === PRIMARY ? undefined : (acceptVia ?? via)
 }
 
 /** `undefined` for what is no answer: another class or method, no address, a thing we must understand and do not. */
@@ -201,7 +208,7 @@ function outcomeOf(
   if (message.messageClass !== 'success' || notUnderstood(message).length > 0) return undefined
   const mapped = endpointOf(message, 'xor-mapped-address') ?? endpointOf(message, 'mapped-address')
   if (mapped === undefined) return undefined
-  const at = ask.acceptVia ?? ask.via
+  const at = heardOn(ask)
   const via = at === undefined ? {} : { via: at }
   return { kind: 'answered', id, from, ...via, message, mapped, rttMs: now - startedAt, sends }
 }

@@ -57,6 +57,7 @@ export class Gatherer implements Machine<GathererEvent> {
   readonly #asked = new Map<TransactionId, Endpoint>() // ≤ MAX_SERVERS + 1
   readonly #reflexive = new Map<EndpointKey, Reflexive>() // by server, ≤ MAX_SERVERS
   readonly #events = new OutboundQueue<GathererEvent>()
+  #mapped: readonly Candidate[] = [] // ≤ 1
   #hosts: readonly Candidate[] = []
   #servers: readonly Endpoint[] = []
   #round: Round = { kind: 'idle' }
@@ -73,7 +74,7 @@ export class Gatherer implements Machine<GathererEvent> {
     const reflexive = [...this.#reflexive.values()].map(
       ({ endpoint }) => ({ kind: 'server-reflexive', endpoint }) as const,
     )
-    return offered([...this.#hosts, ...reflexive])
+    return offered([...this.#hosts, ...this.#mapped, ...reflexive])
   }
 
   get isGathering(): boolean {
@@ -91,6 +92,12 @@ export class Gatherer implements Machine<GathererEvent> {
     this.#servers = servers.slice(0, MAX_SERVERS)
     this.#reflexive.clear()
     this.gather(now)
+  }
+
+  /** A port of the gateway that is proven to lead to the primary socket; `undefined` when there is none any more. */
+  setMapped(endpoint: Endpoint | undefined): void {
+    this.#mapped = endpoint === undefined ? [] : [{ kind: 'mapped', endpoint }]
+    this.#tellCandidates()
   }
 
   /** Asks all servers anew. What they said before is believed until the round is over. */

@@ -218,14 +218,17 @@ describe('holler: what the commands ask and show', () => {
     const net = {
       udp: '10.0.0.2:40000',
       publicAddresses: ['203.0.113.7:40000'],
+      forwarded: '203.0.113.7:40001',
+      stunServers: ['203.0.113.1:3478'],
       mapping: 'endpoint-independent',
       peers: [path],
       dropped: { malformed: 3, unknown: 0 },
     }
     const { stdout } = await holler({ 'net.status': () => net }, ['net', 'status'])
 
-    assert.match(stdout, /^mapping {2}endpoint-independent$/m)
-    assert.match(stdout, /^dropped {2}malformed 3$/m)
+    assert.match(stdout, /^mapping {4}endpoint-independent$/m)
+    assert.match(stdout, /^forwarded {2}203\.0\.113\.7:40001$/m)
+    assert.match(stdout, /^dropped {4}malformed 3$/m)
     assert.match(stdout, /^bob \(10002\) {2}relay over UDP/m)
   })
 

@@ -14,6 +14,7 @@ describe('readSettings()', () => {
     assert.deepEqual(settings, {
       stateDirectory: '/home/alice/.local/state/holler',
       socketPath: '/run/user/1/holler/control.sock',
+      mapsPorts: true,
       logLevel: 'info',
       logFormat: 'text',
     })
@@ -49,6 +50,18 @@ describe('readSettings()', () => {
       assert.equal(settings.stateDirectory, '/flag')
       assert.equal(settings.socketPath, '/environment')
       assert.equal(settings.logLevel, 'debug')
+    })
+  })
+
+  it('asks no router for a port where it must not, whoever says so', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const config = join(directory, 'c.toml')
+      await writeFile(config, 'port-mapping = false\n')
+
+      const byFile = await readSettings(['--config', config], HOME, VERSION)
+      const byFlag = await readSettings(['--no-port-mapping'], HOME, VERSION)
+
+      assert.deepEqual([byFile.mapsPorts, byFlag.mapsPorts], [false, false])
     })
   })
 

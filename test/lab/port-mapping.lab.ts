@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect, type Namespace, Namespaces } from '../../scripts/lab/namespaces.ts'
-import { Waiters } from '../support/waiters.ts'
+import { Child, endAll, Gateway, hasMiniupnpd, type Mapped } from './miniupnpd.ts'
 
 /*
  *     outside ─── wan, gateway with miniupnpd, lan ─── host
@@ -19,13 +18,9 @@ const PUBLIC = '11.0.0.2'
 const GATEWAY = '10.9.0.1'
 const HOST = '10.9.0.2'
 
-const WAIT_MS = 15_000
-
 /** 250 ms are what is wanted, and what virtual time proves; a busy machine may need more, a lost answer 3 s. */
 const SOON_MS = 1000
 const HOST_PROGRAM = fileURLToPath(new URL('port-mapping-host.ts', import.meta.url))
-
-const hasMiniupnpd = spawnSync('miniupnpd', ['--version']).error === undefined
 
 describe('PortMapper against miniupnpd', () => {
   let namespaces: Namespaces
@@ -33,7 +28,7 @@ describe('PortMapper against miniupnpd', () => {
   let gateway: Namespace
   let host: Namespace
   let directory: string
-  let miniupnpd: Child
+  let miniupnpd: Gateway
 
   before(async function () {
     if (!hasMiniupnpd) this.skip() // on Debian: apt-get install miniupnpd-nftables
@@ -55,8 +50,8 @@ describe('PortMapper against miniupnpd', () => {
     await gateway.forward()
     await gateway.route('default', OUTSIDE)
     await host.route('default', GATEWAY)
-    gateway.nft(GATEWAY_RULES)
-    miniupnpd = await startMiniupnpd()
+    miniupnpd = new Gateway(gateway, directory)
+    await miniupnpd.start()
   })
 
   after(async () => {
@@ -90,20 +85,20 @@ describe('PortMapper against miniupnpd', () => {
       })
 
       it('the gateway lists it', () => {
-        assert.match(mappings(), entry(mapped))
+        assert.match(miniupnpd.mappings(), entry(mapped))
       })
 
       it('makes it again when the gateway has restarted and forgotten it', async () => {
-        await miniupnpd.end()
-        forgetMappings()
-        miniupnpd = await startMiniupnpd()
-        assert.doesNotMatch(mappings(), entry(mapped))
+        await miniupnpd.stop()
+        miniupnpd.forgetMappings()
+        await miniupnpd.start()
+        assert.doesNotMatch(miniupnpd.mappings(), entry(mapped))
 
         mapper.command('check')
         const again = await mapper.event('mapped', 1)
 
         assert.equal(again.external.port, mapped.external.port)
-        assert.match(mappings(), entry(mapped))
+        assert.match(miniupnpd.mappings(), entry(mapped))
       })
 
       it('it is gone after release', async () => {
@@ -111,7 +106,7 @@ describe('PortMapper against miniupnpd', () => {
         const released = await mapper.event<{ isConfirmed: boolean }>('released')
 
         assert.equal(released.isConfirmed, true)
-        assert.doesNotMatch(mappings(), entry(mapped))
+        assert.doesNotMatch(miniupnpd.mappings(), entry(mapped))
       })
     })
   }
@@ -124,52 +119,35 @@ describe('PortMapper against miniupnpd', () => {
 
       assert.equal(mapped.by, 'pcp')
       assert.ok(mapped.afterMs < SOON_MS, `${mapped.afterMs} ms`)
-      assert.equal(mappings().match(/dnat/g)?.length, 1)
+      assert.equal(miniupnpd.mappings().match(/dnat/g)?.length, 1)
 
       mapper.command('release')
       await mapper.event('released')
-      assert.equal(mappings().match(/dnat/g), null)
+      assert.equal(miniupnpd.mappings().match(/dnat/g), null)
     })
   })
 
   describe('by the one thing there is', () => {
     it('takes UPnP, without waiting for long, where nobody speaks PCP or NAT-PMP', async () => {
-      await miniupnpd.end()
-      miniupnpd = await startMiniupnpd({ speaksNatPmp: false })
+      await miniupnpd.stop()
+      await miniupnpd.start({ speaksNatPmp: false })
 
       const mapper = startMapper('pcp', 'nat-pmp', 'upnp')
       const mapped = await mapper.event('mapped')
 
       assert.equal(mapped.by, 'upnp')
       assert.ok(mapped.afterMs < SOON_MS, `${mapped.afterMs} ms`)
-      assert.match(mappings(), entry(mapped))
+      assert.match(miniupnpd.mappings(), entry(mapped))
 
       mapper.command('release')
       await mapper.event('released')
-      assert.doesNotMatch(mappings(), entry(mapped))
+      assert.doesNotMatch(miniupnpd.mappings(), entry(mapped))
     })
   })
-
-  async function startMiniupnpd({ speaksNatPmp = true } = {}): Promise<Child> {
-    const conf = join(directory, 'miniupnpd.conf')
-    await writeFile(conf, MINIUPNPD_CONF + (speaksNatPmp ? 'enable_natpmp=yes\n' : ''))
-    const child = new Child(gateway, ['miniupnpd', '-d', '-f', conf, '-P', join(directory, 'pid')])
-    await child.errorLine(/HTTP listening on port/)
-    return child
-  }
 
   function startMapper(...mechanisms: readonly string[]): Child {
     const node = [process.execPath, '--import', 'tsx/esm']
     return new Child(host, [...node, HOST_PROGRAM, ...mechanisms])
-  }
-
-  function mappings(): string {
-    const list = ['netns', 'exec', gateway.name, 'nft', 'list', 'chain', 'inet', 'filter']
-    return spawnSync('ip', [...list, 'prerouting_miniupnpd'], { encoding: 'utf8' }).stdout
-  }
-
-  function forgetMappings(): void {
-    gateway.nft('flush chain inet filter prerouting_miniupnpd; flush chain inet filter miniupnpd')
   }
 
   async function sendFromOutside(port: number, text: string): Promise<void> {
@@ -180,125 +158,7 @@ describe('PortMapper against miniupnpd', () => {
   }
 })
 
-interface Mapped {
-  readonly by: string
-  readonly external: { readonly address: string; readonly port: number }
-  readonly isPermanent: boolean
-  readonly afterMs: number
-}
-
 /** The gateway's rule for a mapping: nft says the destination as `10.9.0.2:40000`. */
 function entry({ external }: Mapped): RegExp {
   return new RegExp(`dport ${external.port} .*dnat ip to ${HOST.replaceAll('.', '\\.')}:\\d+`)
 }
-
-const running = new Set<Child>()
-process.once('exit', () => {
-  for (const child of running) child.kill()
-})
-
-async function endAll(): Promise<void> {
-  await Promise.all([...running].map((child) => child.end()))
-}
-
-/** A command in a namespace, watched by its output. */
-class Child {
-  readonly #name: string
-  readonly #child: ChildProcessWithoutNullStreams
-  readonly #waiters = new Waiters()
-  readonly #exited: Promise<void>
-  #stdout = ''
-  #stderr = ''
-
-  constructor(namespace: Namespace, [command = '', ...args]: readonly string[]) {
-    this.#name = command
-    this.#child = spawn('ip', ['netns', 'exec', namespace.name, command, ...args])
-    running.add(this)
-    this.#child.stdin.on('error', () => undefined)
-    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      this.#stdout += text
-      this.#waiters.notify()
-    })
-    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.#stderr += text
-      this.#waiters.notify()
-    })
-    this.#exited = new Promise((resolve) => {
-      this.#child.once('close', () => {
-        running.delete(this)
-        resolve()
-      })
-    })
-  }
-
-  command(line: string): void {
-    this.#child.stdin.write(`${line}\n`)
-  }
-
-  /** The event of this kind that came as number `index`, past or to come. */
-  event<T = Mapped>(kind: string, index = 0): Promise<T> {
-    return this.#until(() => {
-      const lines = this.#stdout.split('\n').slice(0, -1)
-      const events = lines.map((line) => JSON.parse(line) as { readonly kind: string })
-      return events.filter((event) => event.kind === kind)[index] as T | undefined
-    }, `event "${kind}"`)
-  }
-
-  async errorLine(pattern: RegExp): Promise<void> {
-    await this.#until(() => (pattern.test(this.#stderr) ? true : undefined), String(pattern))
-  }
-
-  kill(): void {
-    this.#child.kill('SIGKILL')
-  }
-
-  async end(): Promise<void> {
-    this.kill()
-    await this.#exited
-  }
-
-  #until<T>(look: () => T | undefined, what: string): Promise<T> {
-    const complaint = (): string =>
-      `No ${what} from ${this.#name}\n${this.#stdout.slice(-2000)}\n${this.#stderr.slice(-2000)}`
-    return this.#waiters.until(look, WAIT_MS, complaint)
-  }
-}
-
-/* What nobody inside asked for is dropped, unless miniupnpd's chains say otherwise. */
-const GATEWAY_RULES = `
-  table inet filter {
-    chain miniupnpd { }
-    chain prerouting_miniupnpd { }
-    chain postrouting_miniupnpd { }
-    chain forward {
-      type filter hook forward priority 0; policy drop;
-      ct state established,related accept
-      iifname "lan" accept
-      jump miniupnpd
-    }
-    chain prerouting {
-      type nat hook prerouting priority -100;
-      jump prerouting_miniupnpd
-    }
-    chain postrouting {
-      type nat hook postrouting priority 100;
-      oifname "wan" ip saddr 10.9.0.0/24 masquerade
-      jump postrouting_miniupnpd
-    }
-  }`
-
-const MINIUPNPD_CONF = `
-ext_ifname=wan
-listening_ip=lan
-http_port=0
-ipv6_disable=yes
-enable_upnp=yes
-secure_mode=yes
-upnp_table_name=filter
-upnp_nat_table_name=filter
-min_lifetime=120
-max_lifetime=86400
-uuid=00000000-0000-4000-8000-000000000001
-allow 1024-65535 10.9.0.0/24 1024-65535
-deny 0-65535 0.0.0.0/0 0-65535
-`

@@ -13,6 +13,7 @@ export function renderNet(net: Result<'net.status'>, paint: Paint): string {
   const rows = [
     ['udp', net.udp ?? 'none'],
     ['public', net.publicAddresses.join(', ') || 'not known'],
+    ...(net.forwarded === null ? [] : [['forwarded', net.forwarded]]),
     ['mapping', visibleText(net.mapping)],
     ['dropped', dropped.join(', ') || 'nothing'],
   ]

@@ -183,6 +183,10 @@ export const methods = {
     result: z.object({
       udp: z.string().nullable(),
       publicAddresses: z.array(z.string()),
+      /** What the gateway says that it forwards to us (PCP, NAT-PMP, UPnP). */
+      forwarded: z.string().nullable(),
+      /** The STUN service of the account's server, its main endpoint first. */
+      stunServers: z.array(z.string()),
       mapping: z.string(),
       peers: z.array(path),
       dropped: z.record(z.string(), z.number()),
