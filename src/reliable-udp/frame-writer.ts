@@ -123,7 +123,7 @@ export class FrameWriter extends ByteWriter {
   }
 
   close(isByApplication: boolean, code: number, reason: string): boolean {
-    const text = utf8(reason).subarray(0, MAX_CLOSE_REASON_BYTES)
+    const text = wholeCharacters(reason, MAX_CLOSE_REASON_BYTES)
     const length = 1 + varintLength(code) + varintLength(text.length) + text.length
     if (this.room < length) return false
     const type = isByApplication ? frameTypes.applicationClose : frameTypes.transportClose
@@ -169,6 +169,14 @@ export class FrameWriter extends ByteWriter {
     }
     return index
   }
+}
+
+/** UTF-8 of as many characters as fit: half a one at the end would be read as another. */
+function wholeCharacters(text: string, maxBytes: number): Uint8Array {
+  const bytes = utf8(text)
+  let end = Math.min(bytes.length, maxBytes)
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1
+  return bytes.subarray(0, end)
 }
 
 export function streamHeaderBytes(stream: StreamId, offset: number): number {

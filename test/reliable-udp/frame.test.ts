@@ -97,6 +97,15 @@ describe('FrameWriter and FrameReader', () => {
 
     assert.equal(frames[0]?.[3], 'x'.repeat(256))
   })
+
+  it('cuts no character of a reason in two', () => {
+    for (const letter of ['é', '€', '😀']) {
+      const reason = `..${letter.repeat(200)}`
+      const { frames } = collectFrames(written((writer) => writer.close(true, 0, reason)))
+
+      assert.ok(reason.startsWith(String(frames[0]?.[3])), letter)
+    }
+  })
 })
 
 describe('FrameWriter.ack()', () => {
