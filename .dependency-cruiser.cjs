@@ -10,7 +10,7 @@ const rooms = {
   traversal: ['core', 'crypto', 'stun', 'protocol'], // protocol: relay frames, docs/adr/0004
   'reliable-udp': ['core', 'crypto'],
   tcp: ['core', 'crypto', 'protocol'],
-  io: ['core', 'crypto'], // crypto: hashes, for pins and lock names
+  io: ['core', 'crypto', 'tcp'], // crypto: hashes, for pins and lock names; tcp: frames, docs/adr/0011
   daemon: [
     'core',
     'crypto',

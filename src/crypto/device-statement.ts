@@ -3,6 +3,7 @@
  * one purpose never serves another; what follows is of fixed length or comes last.
  */
 import { concatBytes, utf8 } from '../core/bytes.ts'
+import { sha256 } from './hash.ts'
 
 /** "This static key is mine": signed once, published with the device's keys. */
 export function staticKeyStatement(staticPublic: Uint8Array): Uint8Array {
@@ -12,6 +13,14 @@ export function staticKeyStatement(staticPublic: Uint8Array): Uint8Array {
 /** "This login is mine": bound to the one TLS session by its exporter (RFC 9266). */
 export function deviceLoginStatement(exporter: Uint8Array): Uint8Array {
   return concatBytes(utf8('holler device login'), exporter)
+}
+
+/**
+ * What stands in a BIND inside TLS where one over UDP has the relay's cookie: 16 bytes that both ends of the stream know
+ * from its exporter (RFC 9266), and nobody else. So a BIND that was recorded elsewhere binds nothing here.
+ */
+export function relayStreamProof(exporter: Uint8Array): Uint8Array {
+  return sha256(utf8('holler relay stream'), exporter).subarray(0, 16)
 }
 
 /** "This relay channel is mine": bound to the relay's cookie, and so to the address it was sent to. */

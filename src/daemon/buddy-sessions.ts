@@ -8,17 +8,17 @@ import { uniform } from '../core/random.ts'
 import { Alarm } from '../io/alarm.ts'
 import type { PathPolicy } from '../protocol/control/schema.ts'
 import type { AccountNumber, Introduced } from '../protocol/server/messages.ts'
-import type { PathReport } from '../traversal/path-report.ts'
 import type { Archive } from './archive.ts'
 import { Conversations } from './conversations.ts'
 import { GREETING_DELAY_MS, Introductions } from './introductions.ts'
 import { Listeners } from './listeners.ts'
 import type { Network, PeerEvent } from './network.ts'
 import type { PresenceMirror } from './presence-mirror.ts'
+import type { PeerPathReport } from './peer-paths.ts'
 import { personOf } from './roster.ts'
 import type { ServerSession } from './server-session.ts'
 
-type PathKind = PathReport['kind']
+type PathKind = PeerPathReport['kind']
 
 export interface BuddySessionsOptions {
   readonly own: AccountNumber
@@ -123,7 +123,7 @@ export class BuddySessions {
     this.#introduce(now)
   }
 
-  report(peer: AccountNumber): PathReport | undefined {
+  report(peer: AccountNumber): PeerPathReport | undefined {
     return this.#options.network.change((now, endpoint) => endpoint.pathReport(now, peer))
   }
 
@@ -140,7 +140,7 @@ export class BuddySessions {
     peer: AccountNumber,
     until: 'any' | 'direct',
     signal: AbortSignal,
-  ): Promise<PathReport> {
+  ): Promise<PeerPathReport> {
     this.#awaited.set(peer, (this.#awaited.get(peer) ?? 0) + 1)
     try {
       return await this.#reached(peer, until, signal)
@@ -180,7 +180,7 @@ export class BuddySessions {
     peer: AccountNumber,
     until: 'any' | 'direct',
     signal: AbortSignal,
-  ): Promise<PathReport> {
+  ): Promise<PeerPathReport> {
     return await new Promise((resolve, reject) => {
       const look = (changed: AccountNumber): void => {
         const report = changed === peer ? this.report(peer) : undefined

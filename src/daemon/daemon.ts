@@ -45,6 +45,8 @@ export interface DaemonOptions {
   /** `0.1.0` */
   readonly version: string
   readonly connect: ConnectServer
+  /** To the server's relay inside TLS. */
+  readonly connectRelay: ConnectServer
   readonly bind?: BindAddress
   /** Whether the gateway may be asked to forward a port; not unless said so. */
   readonly mapsPorts?: boolean
@@ -98,7 +100,7 @@ export class Daemon {
 
   /** @throws HollerError `PORT_TAKEN`, `CONFIG_INVALID` (bind address), `STORE_UNUSABLE`. */
   static async start(options: DaemonOptions): Promise<Daemon> {
-    const { store, clock, random, logger, bind, mapsPorts = false } = options
+    const { store, clock, random, logger, bind, connectRelay, mapsPorts = false } = options
     const device = await openDevice(store, random)
     const daemon = new Daemon(options, {
       journal: await Journal.open({ store, clock }),
@@ -109,6 +111,7 @@ export class Daemon {
         random,
         logger,
         device,
+        connectRelay,
         ...(bind === undefined ? {} : { bind }),
         ...(mapsPorts ? { portMapping: { store } } : {}),
       }),
@@ -269,6 +272,7 @@ export class Daemon {
       await session.stop()
       throw new HollerError('SERVER_UNREACHABLE', 'The daemon stops')
     }
+    this.network.setServer(addressOf(account.serverLink))
     const active = await ActiveAccount.open({
       store,
       journal: this.journal,

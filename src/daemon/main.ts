@@ -14,7 +14,7 @@ import { createLogger } from '../io/log.ts'
 import { makeDirectory } from '../io/make-directory.ts'
 import { systemRandom } from '../io/random.ts'
 import { systemClock } from '../io/system-clock.ts'
-import { connectServer } from './connect-server.ts'
+import { connectRelay, connectServer } from './connect-server.ts'
 import { ControlServer } from './control-server.ts'
 import { Daemon } from './daemon.ts'
 import { within } from './deadline.ts'
@@ -90,6 +90,7 @@ async function start(
       version,
       connect: connectServer,
       mapsPorts,
+      connectRelay,
       ...(bind === undefined ? {} : { bind }),
     })
     const control = await openControl(daemon, logger, socketPath, () => onShutdown('asked to'))

@@ -8,17 +8,24 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
 import type { Instant } from '../core/instant.ts'
 import type { Logger } from '../core/logger.ts'
+import type { SocketId } from '../core/machine.ts'
 import type { Random } from '../core/random.ts'
+import type { SecureStream } from '../io/byte-stream.ts'
+import type { DatagramStream } from '../io/datagram-stream.ts'
 import { type Driver, drive } from '../io/drive.ts'
 import type { Store } from '../core/store.ts'
 import { hostAddresses } from '../io/host-addresses.ts'
 import { openUdpSocket } from '../io/udp-socket.ts'
 import { MAPPING_CHECK_SOCKET } from '../traversal/mapping-check.ts'
+import type { ServerLinkAddress } from '../protocol/server/link.ts'
+import type { RelayStreamsEvent } from '../traversal/relay-streams.ts'
 import { every } from './deadline.ts'
 import type { Device } from './keys.ts'
 import { PeerEndpoint } from './peer-endpoint.ts'
 import type { PeerEndpointEvent } from './peer-events.ts'
 import { PortForwarding } from './port-forwarding.ts'
+import { RelayLines } from './relay-lines.ts'
+import type { ConnectServer } from './server-session.ts'
 
 /** A cable moved or a network joined is noticed within this time; reading the interfaces takes 0.1 ms. */
 const POLL_MS = 2_000
@@ -47,10 +54,12 @@ export interface NetworkOptions {
   /** The host's own addresses; for tests, whose hosts do not move. */
   readonly hostAddresses?: () => readonly string[]
   readonly pollMs?: number
+  /** A TLS stream to the relay of a server; without it there is none over TLS. */
+  readonly connectRelay?: ConnectServer
 }
 
 /** What the endpoint says of peers. */
-export type PeerEvent = Exclude<PeerEndpointEvent, { kind: 'public-address' }>
+export type PeerEvent = Exclude<PeerEndpointEvent, RelayStreamsEvent | { kind: 'public-address' }>
 
 export interface NetworkHandlers {
   handlePeerEvent(event: PeerEvent, now: Instant): void
@@ -63,8 +72,10 @@ export class Network {
   readonly #sockets: readonly DatagramSocket[]
   readonly #endpoint: PeerEndpoint
   readonly #driver: Driver
+  readonly #relayLines: RelayLines
   readonly #stopPolling: () => void
   #handlers: NetworkHandlers | undefined
+  #server: ServerLinkAddress | undefined
   #addresses: readonly string[] = []
   #publicAddresses: readonly Endpoint[] = []
   #forwarding: PortForwarding | undefined
@@ -87,6 +98,13 @@ export class Network {
       device: device.keys,
       random,
     })
+    this.#relayLines = new RelayLines({
+      clock,
+      logger: options.logger,
+      connect: () => this.#connectRelay(),
+      onOpened: (socket, stream, proof) => this.#relayOpened(socket, stream, proof),
+      onClosed: (socket) => this.#relayClosed(socket),
+    })
     this.#driver = drive(this.#endpoint, {
       clock,
       sockets: { primary: sockets },
@@ -101,6 +119,11 @@ export class Network {
   /** Who is told; nothing of importance happens before an account is set. */
   attach(handlers: NetworkHandlers): void {
     this.#handlers = handlers
+  }
+
+  /** Whose relay is meant where nothing else is said: the one that is asked for introductions. */
+  setServer(address: ServerLinkAddress | undefined): void {
+    this.#server = address
   }
 
   change<R>(command: (now: Instant, endpoint: PeerEndpoint) => R): R {
@@ -133,6 +156,7 @@ export class Network {
   async close(): Promise<void> {
     this.#stopPolling()
     await this.#forwarding?.close()
+    this.#relayLines.close()
     this.#driver.stop()
     await this.#driver.removeSocket(MAPPING_CHECK_SOCKET)
     await Promise.all(this.#sockets.map((socket) => socket.close()))
@@ -157,10 +181,42 @@ export class Network {
   }
 
   #handle(event: PeerEndpointEvent, now: Instant): void {
-    if (event.kind === 'public-address') {
-      this.#publicAddresses = event.endpoints
-      this.#forwarding?.check()
-    } else this.#handlers?.handlePeerEvent(event, now)
+    switch (event.kind) {
+      case 'public-address':
+        this.#publicAddresses = event.endpoints
+        this.#forwarding?.check()
+        return
+      case 'relay-stream-wanted':
+      case 'relay-stream-unwanted':
+        this.#relayLines.handle(event)
+        return
+      case 'introduce-wanted':
+      case 'peer-connected':
+      case 'message':
+      case 'send-ready':
+      case 'path-changed':
+      case 'peer-closed':
+        this.#handlers?.handlePeerEvent(event, now)
+        return
+    }
+  }
+
+  async #connectRelay(): Promise<SecureStream> {
+    const { connectRelay } = this.#options
+    if (connectRelay !== undefined && this.#server !== undefined) {
+      return await connectRelay(this.#server)
+    }
+    throw new HollerError('SERVER_UNREACHABLE', 'There is no server whose relay could be reached')
+  }
+
+  #relayOpened(socket: SocketId, stream: DatagramStream, proof: Uint8Array): void {
+    this.#driver.addSocket(socket, stream)
+    this.change((now, endpoint) => endpoint.relayStreamOpened(now, socket, proof, stream.remote))
+  }
+
+  #relayClosed(socket: SocketId): void {
+    void this.#driver.removeSocket(socket) // never rejects: it is closed
+    this.change((now, endpoint) => endpoint.relayStreamClosed(now, socket))
   }
 
   #poll(): void {

@@ -22,11 +22,12 @@ import type { StaticKey } from '../crypto/static-key.ts'
 import type { AccountNumber, DeviceKeys, Introduced } from '../protocol/server/messages.ts'
 import { AddressPurses } from '../traversal/address-purses.ts'
 import type { PathPolicy } from '../traversal/candidate.ts'
-import type { PathReport } from '../traversal/path-report.ts'
+import { RelayStreams } from '../traversal/relay-streams.ts'
 import { MAX_PEER_MESSAGE_BYTES } from './peer-chat.ts'
 import type { PeerCloseReason, PeerEndpointEvent } from './peer-events.ts'
 import { SESSION_BYTES, sessionKeyOf } from './peer-keys.ts'
-import { LocalOffer } from './peer-local-offer.ts'
+import { LocalOffer, type UdpState } from './peer-local-offer.ts'
+import type { PeerPathReport } from './peer-paths.ts'
 import { ServerTime } from './peer-server-time.ts'
 import { PeerSession } from './peer-session.ts'
 import type { PeerSessionEvent } from './peer-session-event.ts'
@@ -79,6 +80,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   readonly #offer: LocalOffer
   readonly #table = new PeerTable()
   readonly #purses = new AddressPurses()
+  readonly #streams: RelayStreams
   readonly #policies = new Map<AccountNumber, PathPolicy>() // ≤ the buddy list
   readonly #pinnedStatics = new Map<AccountNumber, Uint8Array>() // ≤ the buddy list
   readonly #reaskedAt = new Map<AccountNumber, Instant>() // ≤ the buddy list
@@ -98,6 +100,12 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   constructor(options: PeerEndpointOptions) {
     this.#options = options
     this.#offer = new LocalOffer(options.random)
+    this.#streams = new RelayStreams(options.random)
+  }
+
+  /** Whether anything comes back over UDP, as STUN says. */
+  get udp(): UdpState {
+    return this.#offer.udp
   }
 
   /** Which account this device speaks for; another number, or none, ends every session. */
@@ -121,7 +129,9 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     this.#takeOffer(now)
   }
 
+  /** The server is there, and says where its UDP service is. */
   setStunServers(now: Instant, servers: readonly Endpoint[]): void {
+    this.#streams.retryAll()
     this.#offer.setStunServers(now, servers)
     this.#takeOffer(now)
   }
@@ -223,8 +233,22 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     this.#close(now, peer, 'local')
   }
 
+  /** The stream that `relay-stream-wanted` asked for is a socket of that name now; `proof` as `relayStreamProof` says. */
+  relayStreamOpened(now: Instant, socket: SocketId, proof: Uint8Array, remote: Endpoint): void {
+    this.#streams.opened(socket, proof, remote)
+    this.#takeStreams(now)
+  }
+
+  /** It could not be made, or has ended. */
+  relayStreamClosed(now: Instant, socket: SocketId): void {
+    this.#streams.closed(now, socket)
+    this.#takeStreams(now)
+  }
+
   /** Addresses changed, the machine woke up, or sending fails: look again, and tell every peer. */
   networkChanged(now: Instant): void {
+    this.#streams.isUdpSilent = false
+    this.#streams.networkChanged()
     for (const session of this.#table.all) {
       session.networkChanged(now)
       this.#offer.renewWhenKnown(session)
@@ -234,7 +258,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     this.#takeOffer(now)
   }
 
-  pathReport(_now: Instant, peer: AccountNumber): PathReport | undefined {
+  pathReport(_now: Instant, peer: AccountNumber): PeerPathReport | undefined {
     return this.#table.get(peer)?.report
   }
 
@@ -257,7 +281,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
         this.#handleProbe(now, from, bytes, via)
         return
       case 'relay':
-        this.#handleRelayFrame(now, from, bytes)
+        this.#handleRelayFrame(now, from, bytes, via)
         return
       case undefined:
         this.#drop('empty')
@@ -268,6 +292,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   handleTimeout(now: Instant): void {
     this.#offer.handleTimeout(now)
     this.#takeOffer(now)
+    this.#streams.handleTimeout(now)
     for (const session of this.#table.due(now)) {
       session.handleTimeout(now)
       this.#collect(now, session)
@@ -282,11 +307,15 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   }
 
   pollEvent(): PeerEndpointEvent | undefined {
-    return this.#events.shift()
+    return this.#streams.pollEvent() ?? this.#events.shift()
   }
 
   pollTimeout(): Instant | undefined {
-    let first = earliest(this.#offer.pollTimeout(), this.#table.pollTimeout())
+    let first = earliest(
+      this.#offer.pollTimeout(),
+      this.#streams.pollTimeout(),
+      this.#table.pollTimeout(),
+    )
     for (const { adoptAt } of this.#deferred.values()) first = earliest(first, adoptAt)
     return first
   }
@@ -315,11 +344,11 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     this.#collect(now, session)
   }
 
-  #handleRelayFrame(now: Instant, from: Endpoint, bytes: Uint8Array): void {
-    const sessions = this.#table.routes.forRelayFrame(from, bytes)
+  #handleRelayFrame(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    const sessions = this.#table.routes.forRelayFrame(from, bytes, via)
     if (sessions.length === 0) this.#drop('unknown-relay-frame')
     for (const session of sessions) {
-      session.handleRelayFrame(now, from, bytes)
+      session.handleRelayFrame(now, from, bytes, via)
       this.#collect(now, session)
     }
   }
@@ -383,6 +412,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
       random,
       serverTime: this.#serverTime,
       purses: this.#purses,
+      streams: this.#streams,
     })
     this.#table.add(session)
     const candidates = policy === 'relay' ? [] : this.#offer.known(now)
@@ -398,10 +428,19 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     this.#collect(now, session)
   }
 
+  /** Tells the sessions which streams there are now. */
+  #takeStreams(now: Instant): void {
+    for (const session of this.#table.all) {
+      session.relayStreamsChanged(now)
+      this.#collect(now, session)
+    }
+  }
+
   /** Tells the sessions what the gatherer found out. */
   #takeOffer(now: Instant): void {
     const news = this.#offer.takeNews(now)
     if (news === undefined) return
+    this.#takeUdp(now)
     if (news.publicEndpoints !== undefined) {
       this.#events.push({ kind: 'public-address', endpoints: news.publicEndpoints })
     }
@@ -412,6 +451,17 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     for (const session of this.#table.all) {
       session.setOffer(now, news.candidates)
       if (this.#offer.takeRenewal(session)) session.renew(now)
+      this.#collect(now, session)
+    }
+  }
+
+  /** Where UDP was silent and is not any more, those who use TLS instead try it at once. */
+  #takeUdp(now: Instant): void {
+    const wasSilent = this.#streams.isUdpSilent
+    this.#streams.isUdpSilent = this.#offer.udp === 'silent'
+    if (!wasSilent || this.#offer.udp !== 'works') return
+    for (const session of this.#table.all) {
+      session.udpHeard(now)
       this.#collect(now, session)
     }
   }

@@ -1,7 +1,8 @@
 /** What a `PeerEndpoint` tells its owner, and the words it tells it with. */
 import type { Endpoint } from '../core/endpoint.ts'
 import type { AccountNumber, Candidate } from '../protocol/server/messages.ts'
-import type { PathReport } from '../traversal/path-report.ts'
+import type { RelayStreamsEvent } from '../traversal/relay-streams.ts'
+import type { PeerPathReport } from './peer-paths.ts'
 
 /** Why there is no session with a peer any more, or why an introduction did not become one. */
 export type PeerCloseReason =
@@ -57,6 +58,8 @@ export type PeerEndpointEvent =
       readonly reason: PeerCloseReason
       readonly wasConnected: boolean
     }
-  | { readonly kind: 'path-changed'; readonly peer: AccountNumber; readonly report: PathReport }
+  | { readonly kind: 'path-changed'; readonly peer: AccountNumber; readonly report: PeerPathReport }
+  /** `relayStreamOpened` and `relayStreamClosed` tell what became of it. */
+  | RelayStreamsEvent
   /** What STUN says that our port looks like from outside; empty when it says nothing. */
   | { readonly kind: 'public-address'; readonly endpoints: readonly Endpoint[] }

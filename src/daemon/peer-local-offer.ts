@@ -25,6 +25,12 @@ export interface OfferNews {
   readonly hasMoved: boolean
 }
 
+/**
+ * Whether anything comes back over UDP. `silent` needs five transmissions to every server that is known (the server
+ * names two addresses where it has them) and no answer; what it means, a blocked port or no network, TCP tells.
+ */
+export type UdpState = 'unknown' | 'works' | 'silent'
+
 export class LocalOffer {
   readonly #gatherer: Gatherer
   readonly #check: MappingCheck
@@ -36,10 +42,15 @@ export class LocalOffer {
   #external: Endpoint | undefined
   #servers: readonly Endpoint[] = []
   #publicKey = ''
+  #udp: UdpState = 'unknown'
 
   constructor(random: Random) {
     this.#gatherer = new Gatherer({ random })
     this.#check = new MappingCheck({ random })
+  }
+
+  get udp(): UdpState {
+    return this.#udp
   }
 
   setLocalAddresses(now: Instant, addresses: readonly string[], port: number): void {
@@ -107,7 +118,10 @@ export class LocalOffer {
     let event: GathererEvent | undefined
     while ((event = this.#gatherer.pollEvent()) !== undefined) {
       hasNews = true
-      if (event.kind === 'gathering-finished') this.#waitUntil = undefined
+      if (event.kind === 'gathering-finished') {
+        this.#waitUntil = undefined
+        this.#udp = event.isSilent ? 'silent' : this.#gatherer.hasReflexive ? 'works' : 'unknown'
+      }
       if (event.kind === 'public-address-changed') {
         hasMoved = true
         this.#waitUntil = after(now, WAIT_MS)

@@ -20,6 +20,8 @@ import type { PathReport } from '../traversal/path-report.ts'
 import type { PathEvent } from '../traversal/path-selection.ts'
 import type { ProbeRole, ProbeTag } from '../traversal/probe.ts'
 import { hasVanished } from './peer-offer.ts'
+import type { RelayTransport } from '../traversal/relay-access.ts'
+import type { RelayStreams } from '../traversal/relay-streams.ts'
 import { PeerRelay, type PeerRelayEvent } from './peer-relay.ts'
 
 export interface PeerPathsOptions {
@@ -30,7 +32,12 @@ export interface PeerPathsOptions {
   readonly random: Random
   /** Of all sessions: what strangers may still be sent. */
   readonly purses: AddressPurses
+  /** Of all sessions: TLS streams to relays. */
+  readonly streams: RelayStreams
 }
+
+/** The agent's report, and how the relay is reached where it is the relay. */
+export type PeerPathReport = PathReport & { readonly relay: RelayTransport | undefined }
 
 export type PeerPathsEvent =
   /** Send there from now on. */
@@ -38,7 +45,7 @@ export type PeerPathsEvent =
   /** A direct path died: what we offered may not be true any more. */
   | { readonly kind: 'direct-lost' }
   /** Once for all that one change did. */
-  | { readonly kind: 'changed'; readonly report: PathReport }
+  | { readonly kind: 'changed'; readonly report: PeerPathReport }
   /** A connection's packet that came through the relay. The bytes are lent until the next change. */
   | { readonly kind: 'packet'; readonly path: Path; readonly bytes: Uint8Array }
   | { readonly kind: 'ticket-refused' }
@@ -76,8 +83,8 @@ export class PeerPaths {
   }
 
   /** Whether a relay frame that names no channel may be an answer to ours. */
-  isBindingAt(relay: Endpoint): boolean {
-    return this.#relay.isBindingAt(relay)
+  isBindingAt(from: Endpoint, via: SocketId | undefined): boolean {
+    return this.#relay.isBindingAt(from, via)
   }
 
   /** The chosen one. */
@@ -111,8 +118,11 @@ export class PeerPaths {
     return policy === 'auto' || mayProbe(remote, new Surroundings(this.#local), policy)
   }
 
-  get report(): PathReport | undefined {
-    return this.#agent?.report()
+  get report(): PeerPathReport | undefined {
+    const report = this.#agent?.report()
+    if (report?.kind !== 'relay') return report && { ...report, relay: undefined }
+    const { transport, remote } = this.#relay
+    return { ...report, remote: remote ?? report.remote, relay: transport }
   }
 
   /** The peer's key is known: probes can be told from forgeries, and the search may begin. */
@@ -165,7 +175,20 @@ export class PeerPaths {
 
   /** The chosen path takes our packets and brings nothing back. */
   pathStalled(now: Instant): void {
-    this.#agent?.pathStalled(now)
+    if (this.isDirect) this.#agent?.pathStalled(now)
+    else this.#relay.check(now)
+    this.#settle(now)
+  }
+
+  /** UDP brings something where it brought nothing before. */
+  udpHeard(now: Instant): void {
+    this.#relay.udpHeard(now)
+    this.#settle(now)
+  }
+
+  /** A TLS stream to a relay was opened, or is gone. */
+  relayStreamsChanged(now: Instant): void {
+    this.#relay.streamsChanged(now)
     this.#settle(now)
   }
 
@@ -176,8 +199,9 @@ export class PeerPaths {
   }
 
   /** The search is over. The relay still carries what is on its way. */
-  stopSearching(): void {
+  stopSearching(now: Instant): void {
     this.#agent = undefined
+    this.#relay.retire(now)
     this.#namesVersion += 1
   }
 
@@ -186,8 +210,8 @@ export class PeerPaths {
     this.#settle(now)
   }
 
-  handleRelayFrame(now: Instant, from: Endpoint, bytes: Uint8Array): void {
-    this.#relay.handleDatagram(now, from, bytes)
+  handleRelayFrame(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    this.#relay.handleDatagram(now, from, bytes, via)
     this.#settle(now)
   }
 
@@ -223,7 +247,7 @@ export class PeerPaths {
       if (relayed !== undefined) this.#handleRelayEvent(now, relayed)
       const found = this.#agent?.pollEvent()
       if (found !== undefined) this.#handlePathEvent(found)
-      isChanged ||= found !== undefined
+      isChanged ||= found !== undefined || relayed?.kind === 'ready'
       if (relayed === undefined && found === undefined) break
     }
     if (isChanged) this.#tell()
@@ -268,7 +292,8 @@ export class PeerPaths {
   #tell(): void {
     const { report } = this
     if (report === undefined) return
-    const told = `${report.kind} ${report.remote === undefined ? '' : keyOf(report.remote)}`
+    const where = report.remote === undefined ? '' : keyOf(report.remote)
+    const told = `${report.kind} ${report.relay ?? ''} ${where}`
     if (told === this.#told) return
     this.#told = told
     this.#events.push({ kind: 'changed', report })

@@ -1,6 +1,6 @@
 /**
  * One session's way through the relay, across tickets: while a fresh ticket is being bound, the channel of the old one
- * still carries.
+ * still carries. Whether it goes by UDP or inside TLS is `relay-access.ts`'s business.
  */
 import type { Endpoint } from '../core/endpoint.ts'
 import { earliest, type Instant } from '../core/instant.ts'
@@ -8,15 +8,23 @@ import type { SocketId, Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
 import type { Identity } from '../crypto/identity.ts'
-import { type ChannelId, DATA_HEADER_BYTES } from '../protocol/relay/frames.ts'
+import {
+  type ChannelId,
+  DATA_HEADER_BYTES,
+  MAX_RELAY_FRAME_BYTES,
+} from '../protocol/relay/frames.ts'
 import type { RelayGrant } from '../protocol/server/messages.ts'
 import { type Path, relaySocket } from '../traversal/path.ts'
-import { RelayClient, type RelayEvent } from '../traversal/relay-client.ts'
+import { RelayAccess, type RelayTransport } from '../traversal/relay-access.ts'
+import type { RelayEvent } from '../traversal/relay-client.ts'
+import type { RelayStreams } from '../traversal/relay-streams.ts'
 
 export interface PeerRelayOptions {
   readonly session: Uint8Array
   readonly identity: Identity
   readonly random: Random
+  /** Of all sessions: TLS streams to relays. */
+  readonly streams: RelayStreams
 }
 
 export type PeerRelayEvent =
@@ -31,15 +39,15 @@ export type PeerRelayEvent =
  * The largest packet that fits one unfragmented IPv4 datagram together with the relay's frame. Larger ones are dropped
  * here, so that MTU discovery finds out.
  */
-const LARGEST_RELAYED_BYTES = 1472 - DATA_HEADER_BYTES
+const LARGEST_RELAYED_BYTES = MAX_RELAY_FRAME_BYTES - DATA_HEADER_BYTES
 
 export class PeerRelay {
   readonly socket: SocketId
   readonly #options: PeerRelayOptions
   readonly #events = new OutboundQueue<PeerRelayEvent>()
-  #current: RelayClient | undefined
+  #current: RelayAccess | undefined
   /** Has a fresher ticket and is not bound yet. */
-  #next: RelayClient | undefined
+  #next: RelayAccess | undefined
 
   constructor(options: PeerRelayOptions) {
     this.#options = options
@@ -48,36 +56,60 @@ export class PeerRelay {
 
   /** Binds with this ticket. */
   grant(now: Instant, { endpoint, ticket }: RelayGrant): void {
-    const { identity, random } = this.#options
-    this.#next?.stop()
-    this.#next = new RelayClient({ relay: endpoint, ticket, identity, random })
+    const { identity, random, streams } = this.#options
+    this.#next?.stop(now)
+    this.#next = new RelayAccess({ relay: endpoint, ticket, identity, random, streams })
     this.#next.start(now)
-    this.#settle()
+    this.#settle(now)
   }
 
   /** Our address may be another: the relay must learn it. */
   rebind(now: Instant): void {
     for (const client of this.#clients) client.start(now)
-    this.#settle()
+    this.#settle(now)
   }
 
-  stop(): void {
-    for (const client of this.#clients) client.stop()
+  /** Begins nothing new: the session has ended, and only says goodbye. */
+  retire(now: Instant): void {
+    for (const client of this.#clients) client.retire(now)
+  }
+
+  /** Nothing comes by the relay that should: is it still there? */
+  check(now: Instant): void {
+    for (const client of this.#clients) client.check(now)
+    this.#settle(now)
+  }
+
+  /** UDP brings something where it brought nothing before. */
+  udpHeard(now: Instant): void {
+    for (const client of this.#clients) client.udpHeard(now)
+    this.#settle(now)
+  }
+
+  /** A TLS stream to a relay was opened, or is gone. */
+  streamsChanged(now: Instant): void {
+    for (const client of this.#clients) client.streamsChanged(now)
+    this.#settle(now)
+  }
+
+  /** How the relay is reached, while something is bound. */
+  get transport(): RelayTransport | undefined {
+    return this.#current?.transport
+  }
+
+  /** The relay's address there. */
+  get remote(): Endpoint | undefined {
+    return this.#current?.remote
   }
 
   /** Under which the relay sends to us; empty while nothing is bound. */
   get channels(): readonly ChannelId[] {
-    return this.#clients.flatMap(({ channel }) => (channel === undefined ? [] : [channel]))
+    return this.#clients.flatMap(({ channels }) => channels)
   }
 
   /** Whether frames from there may be ours though no channel says so: answers to BIND. */
-  isBindingAt(relay: Endpoint): boolean {
-    return this.#clients.some(
-      (client) =>
-        client.channel === undefined &&
-        client.relay.address === relay.address &&
-        client.relay.port === relay.port,
-    )
+  isBindingAt(from: Endpoint, via: SocketId | undefined): boolean {
+    return this.#clients.some((client) => client.isBindingAt(from, via))
   }
 
   /** One datagram for the peer; lost where nothing is bound. */
@@ -86,14 +118,14 @@ export class PeerRelay {
     if (this.#current?.send(datagram) !== true) this.#next?.send(datagram)
   }
 
-  handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array): void {
-    for (const client of this.#clients) client.handleDatagram(now, from, bytes)
-    this.#settle()
+  handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    for (const client of this.#clients) client.handleDatagram(now, from, bytes, via)
+    this.#settle(now)
   }
 
   handleTimeout(now: Instant): void {
     for (const client of this.#clients) client.handleTimeout(now)
-    this.#settle()
+    this.#settle(now)
   }
 
   pollTransmit(): Transmit | undefined {
@@ -108,21 +140,21 @@ export class PeerRelay {
     return earliest(this.#next?.pollTimeout(), this.#current?.pollTimeout())
   }
 
-  get #clients(): readonly RelayClient[] {
+  get #clients(): readonly RelayAccess[] {
     return [this.#next, this.#current].filter((client) => client !== undefined)
   }
 
-  #settle(): void {
+  #settle(now: Instant): void {
     for (const client of this.#clients) {
       let event: RelayEvent | undefined
-      while ((event = client.pollEvent()) !== undefined) this.#take(client, event)
+      while ((event = client.pollEvent()) !== undefined) this.#take(now, client, event)
     }
   }
 
-  #take(client: RelayClient, event: RelayEvent): void {
+  #take(now: Instant, client: RelayAccess, event: RelayEvent): void {
     switch (event.kind) {
       case 'bound':
-        this.#handleBound(client)
+        this.#handleBound(now, client)
         return
       case 'unbound':
         if (client === this.#current) this.#events.push({ kind: 'lost' })
@@ -136,16 +168,16 @@ export class PeerRelay {
     }
   }
 
-  #handleBound(client: RelayClient): void {
+  #handleBound(now: Instant, client: RelayAccess): void {
     if (client === this.#next) {
-      this.#current?.stop()
+      this.#current?.stop(now)
       this.#current = client
       this.#next = undefined
     }
     this.#events.push({ kind: 'ready', path: this.#pathOf(client) })
   }
 
-  #handleRefused(client: RelayClient): void {
+  #handleRefused(client: RelayAccess): void {
     if (client === this.#next) this.#next = undefined
     if (client === this.#current) {
       this.#current = undefined
@@ -154,7 +186,7 @@ export class PeerRelay {
     if (this.#next === undefined) this.#events.push({ kind: 'ticket-refused' })
   }
 
-  #pathOf(client: RelayClient): Path {
+  #pathOf(client: RelayAccess): Path {
     return { to: client.relay, via: this.socket }
   }
 }

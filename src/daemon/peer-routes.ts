@@ -1,4 +1,5 @@
 import type { Endpoint } from '../core/endpoint.ts'
+import type { SocketId } from '../core/machine.ts'
 import { type ChannelId, decodeRelayFrame } from '../protocol/relay/frames.ts'
 import { type ConnectionId, packetConnectionId } from '../reliable-udp/packet.ts'
 import { type ProbeTag, probeTagOf } from '../traversal/probe.ts'
@@ -49,7 +50,11 @@ export class PeerRoutes {
   }
 
   /** Answers to BIND name no channel: they are for whichever session has asked that relay. */
-  forRelayFrame(from: Endpoint, bytes: Uint8Array): readonly PeerSession[] {
+  forRelayFrame(
+    from: Endpoint,
+    bytes: Uint8Array,
+    via: SocketId | undefined,
+  ): readonly PeerSession[] {
     const frame = decodeRelayFrame(bytes)
     if (!frame.ok) return []
     switch (frame.value.kind) {
@@ -62,7 +67,7 @@ export class PeerRoutes {
       case 'cookie':
       case 'bound':
       case 'refused':
-        return [...this.#synced.keys()].filter((session) => session.isBindingAt(from))
+        return [...this.#synced.keys()].filter((session) => session.isBindingAt(from, via))
       case 'bind':
       case 'ping':
         return [] // what only clients say

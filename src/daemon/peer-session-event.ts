@@ -1,6 +1,6 @@
 import type { Candidate } from '../protocol/server/messages.ts'
-import type { PathReport } from '../traversal/path-report.ts'
 import type { PeerCloseReason } from './peer-events.ts'
+import type { PeerPathReport } from './peer-paths.ts'
 
 /** What a `PeerSession` tells its endpoint. */
 export type PeerSessionEvent =
@@ -18,7 +18,7 @@ export type PeerSessionEvent =
     }
   | { readonly kind: 'message'; readonly bytes: Uint8Array }
   | { readonly kind: 'send-ready' }
-  | { readonly kind: 'path-changed'; readonly report: PathReport }
+  | { readonly kind: 'path-changed'; readonly report: PeerPathReport }
   /** A direct path died: what we offered may not be true any more. */
   | { readonly kind: 'direct-lost' }
   /** The peer has restarted and knows nothing of this session: another one must be made. */

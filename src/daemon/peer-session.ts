@@ -30,8 +30,8 @@ import { type ConnectionId, connectionIdOf } from '../reliable-udp/packet.ts'
 import type { AddressPurses } from '../traversal/address-purses.ts'
 import type { PathPolicy } from '../traversal/candidate.ts'
 import type { Path } from '../traversal/path.ts'
-import type { PathReport } from '../traversal/path-report.ts'
 import type { ProbeTag } from '../traversal/probe.ts'
+import type { RelayStreams } from '../traversal/relay-streams.ts'
 import { PeerConnection, type PeerConnectionEvent } from './peer-connection.ts'
 import type { PeerCloseReason } from './peer-events.ts'
 import {
@@ -43,7 +43,7 @@ import {
 } from './peer-keys.ts'
 import { PeerIntroduction, type Said } from './peer-introduction.ts'
 import { admitted } from './peer-offer.ts'
-import { PeerPaths, type PeerPathsEvent } from './peer-paths.ts'
+import { type PeerPathReport, PeerPaths, type PeerPathsEvent } from './peer-paths.ts'
 import type { ServerTime } from './peer-server-time.ts'
 import type { PeerSessionEvent } from './peer-session-event.ts'
 import { StallWatch } from './peer-stall.ts'
@@ -62,6 +62,8 @@ export interface PeerSessionOptions {
   readonly random: Random
   /** Of all sessions: what strangers may still be sent. */
   readonly purses: AddressPurses
+  /** Of all sessions: TLS streams to relays. */
+  readonly streams: RelayStreams
   readonly serverTime: ServerTime
 }
 
@@ -99,15 +101,16 @@ export class PeerSession {
   #idsVersion = 0
 
   constructor(now: Instant, options: PeerSessionOptions) {
-    const { own, peer, session, policy, identity, random, purses } = options
+    const { own, peer, policy, identity, random, purses, streams } = options
     this.#options = options
-    this.id = copyOf(session)
+    const session = copyOf(options.session)
+    this.id = session
     this.key = sessionKeyOf(session)
     const role = connectionRole(own, peer)
     this.#isInitiator = role === 'initiator'
     this.#giveUpAt = after(now, GIVE_UP_MS)
     this.#probeKey = staticKeyFromSeed(random.bytes(KEY_BYTES))
-    this.#paths = new PeerPaths({ session: this.id, role, policy, identity, random, purses })
+    this.#paths = new PeerPaths({ session, role, policy, identity, random, purses, streams })
     this.#introduction = new PeerIntroduction(random, this.#isInitiator, options.isOurs)
   }
 
@@ -149,11 +152,11 @@ export class PeerSession {
   }
 
   /** Whether a relay frame that names no channel may be an answer to ours. */
-  isBindingAt(relay: Endpoint): boolean {
-    return this.#paths.isBindingAt(relay)
+  isBindingAt(from: Endpoint, via: SocketId | undefined): boolean {
+    return this.#paths.isBindingAt(from, via)
   }
 
-  get report(): PathReport | undefined {
+  get report(): PeerPathReport | undefined {
     return this.#paths.report
   }
 
@@ -210,7 +213,7 @@ export class PeerSession {
     if (this.#stage.kind === 'closed') return
     const wasConnected = this.isConnected
     this.#stage = { kind: 'closed', lingerUntil: after(now, LINGER_MS) }
-    this.#paths.stopSearching()
+    this.#paths.stopSearching(now)
     this.#connection?.close(now)
     this.#events.push({ kind: 'closed', reason, wasConnected })
   }
@@ -225,8 +228,20 @@ export class PeerSession {
     this.#settle(now)
   }
 
-  handleRelayFrame(now: Instant, from: Endpoint, bytes: Uint8Array): void {
-    this.#paths.handleRelayFrame(now, from, bytes)
+  handleRelayFrame(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    this.#paths.handleRelayFrame(now, from, bytes, via)
+    this.#settle(now)
+  }
+
+  /** UDP brings something where it brought nothing before. */
+  udpHeard(now: Instant): void {
+    this.#paths.udpHeard(now)
+    this.#settle(now)
+  }
+
+  /** A TLS stream to a relay was opened, or is gone. */
+  relayStreamsChanged(now: Instant): void {
+    this.#paths.relayStreamsChanged(now)
     this.#settle(now)
   }
 

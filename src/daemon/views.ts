@@ -61,7 +61,7 @@ export function pathView(daemon: Daemon, account: ActiveAccount, buddy: Buddy): 
     kind,
     local: shownEndpoint(local),
     remote: shownEndpoint(remote),
-    relay: kind === 'relay' ? 'udp' : null,
+    relay: report.relay ?? null,
     rttMs: rttMs ?? 0,
     lossRatio,
     since: agoMs === undefined ? null : new Date(daemon.clock.wallNow() - agoMs).toISOString(),

@@ -6,6 +6,8 @@ export interface ByteStream {
   write(bytes: Uint8Array): void
   /** What was written and has not left yet: the measure for back-pressure. */
   readonly queuedBytes: number
+  /** The stream asks to wait; `onDrain` tells when to go on. What is written nevertheless is queued. */
+  readonly isFull: boolean
   /** There is one handler of each kind; setting it again replaces it. Bytes that came before are delivered then. */
   onBytes(handler: (bytes: Uint8Array) => void): void
   /** Called exactly once, also when the stream had closed before the handler was set. */
@@ -58,6 +60,10 @@ class SocketStream implements ByteStream {
 
   get queuedBytes(): number {
     return this.#socket.writableLength
+  }
+
+  get isFull(): boolean {
+    return this.#socket.writableNeedDrain
   }
 
   write(bytes: Uint8Array): void {

@@ -5,11 +5,14 @@
  *     BIND (cookie, ticket, signature) ► ◄ BOUND  the address receives, the server allows the pair, the device is one of it
  *     DATA ► … ► DATA to the other side, where that one is bound; PING ► ◄ PONG keeps the channel
  *
+ * Inside TLS it is the same, but without the cookie: the stream itself proves that its other end receives, and instead of
+ * the cookie BIND repeats what only the two ends of the stream know. One pair's sides may be bound over either.
+ *
  * It sends only to who has just written to it, and never more than was written, or to an address that has proved by a
  * cookie that it receives; no frame names an address. A device whose address changed binds again, with a cookie newer
  * than the one before: a recorded BIND can bring nothing back. `docs/protocol/relay.md` draws the frames.
  */
-import { toHex } from '../core/bytes.ts'
+import { equalBytes, toHex } from '../core/bytes.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { after, type Instant } from '../core/instant.ts'
 import type { Machine, SocketId, Transmit } from '../core/machine.ts'
@@ -57,6 +60,8 @@ export type RelayDropReason =
 export interface RelayStats {
   readonly sessions: number
   readonly channels: number
+  /** TLS streams, bound or not. */
+  readonly streams: number
   readonly forwarded: number
   readonly forwardedBytes: number
   readonly refused: number
@@ -73,20 +78,35 @@ export interface RelayOptions {
   readonly bindRate?: BucketLimits
 }
 
+/** Of streams alone (`streamOpened`): a UDP socket is for everybody. */
+export type RelayEvent =
+  /** Somebody has proved by it that they may use the relay. */
+  | { readonly kind: 'stream-bound'; readonly via: SocketId }
+  /** Nobody is bound there any more. */
+  | { readonly kind: 'stream-idle'; readonly via: SocketId }
+
+/** A TLS stream on which relay frames come: a socket with a single other end. */
+interface RelayStream {
+  readonly proof: Uint8Array // 16 bytes, `relayStreamProof`
+  readonly sides: Set<RelaySide> // those bound there
+}
+
 interface Source {
   readonly now: Instant
   readonly from: Endpoint
   readonly via: SocketId | undefined
 }
 
-export class Relay implements Machine<never> {
+export class Relay implements Machine<RelayEvent> {
   readonly #options: RelayOptions
   readonly #cookies: RelayCookies
   readonly #bindRate: PrefixBuckets
   readonly #sessions = new Map<string, RelaySession>() // ≤ MAX_SESSIONS, further ones are refused
   readonly #channels = new Map<ChannelId, RelaySide>() // ≤ 2 × MAX_SESSIONS
   readonly #bound = new Map<string, number>() // sides of each device, ≤ 2 × MAX_SESSIONS
+  readonly #streams = new Map<SocketId, RelayStream>() // BOUNDED: by who opens them, `relay-door.ts`
   readonly #transmits = new OutboundQueue<Transmit>()
+  readonly #events = new OutboundQueue<RelayEvent>()
   readonly #dropped: Record<RelayDropReason, number> = {
     malformed: 0,
     unwanted: 0,
@@ -111,11 +131,24 @@ export class Relay implements Machine<never> {
     return {
       sessions: this.#sessions.size,
       channels: this.#channels.size,
+      streams: this.#streams.size,
       forwarded: this.#forwarded,
       forwardedBytes: this.#forwardedBytes,
       refused: this.#refused,
       dropped: { ...this.#dropped },
     }
+  }
+
+  /** A TLS stream stands, which is a socket from now on; `proof` is its `relayStreamProof`. */
+  streamOpened(via: SocketId, proof: Uint8Array): void {
+    this.#streams.set(via, { proof, sides: new Set() })
+  }
+
+  /** Who was bound there cannot be reached any more, and binds again from wherever they are. */
+  streamClosed(via: SocketId): void {
+    const stream = this.#streams.get(via)
+    this.#streams.delete(via)
+    for (const side of stream?.sides ?? []) this.#closeSide(side)
   }
 
   handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
@@ -161,8 +194,8 @@ export class Relay implements Machine<never> {
     return this.#transmits.shift()
   }
 
-  pollEvent(): undefined {
-    return undefined
+  pollEvent(): RelayEvent | undefined {
+    return this.#events.shift()
   }
 
   pollTimeout(): Instant | undefined {
@@ -214,9 +247,9 @@ export class Relay implements Machine<never> {
 
   #handleBind(source: Source, bind: BindFrame): void {
     const { now, from } = source
-    const provedAt = this.#cookies.read(now, from, bind.cookie)
+    const provedAt = this.#provedAt(source, bind)
     if (provedAt === undefined) {
-      const cookie = this.#cookies.issue(now, from)
+      const cookie = this.#proofFor(source)
       this.#answer(source, { kind: 'cookie', nonce: bind.nonce, cookie })
       return
     }
@@ -233,10 +266,22 @@ export class Relay implements Machine<never> {
     const channel = this.#bindSide(source, provedAt, judged)
     if (channel === undefined) {
       this.#drop('unwanted')
+      this.#answer(source, { kind: 'cookie', nonce: bind.nonce, cookie: this.#proofFor(source) })
       return
     }
     const lifetimeSeconds = CHANNEL_LIFETIME_SECONDS
     this.#answer(source, { kind: 'bound', nonce: bind.nonce, channel, lifetimeSeconds })
+  }
+
+  /** When who sends this BIND proved that they receive what is sent back; `undefined` when they have not. */
+  #provedAt({ now, from, via }: Source, { cookie }: BindFrame): Instant | undefined {
+    const stream = via && this.#streams.get(via)
+    if (stream === undefined) return this.#cookies.read(now, from, cookie)
+    return equalBytes(cookie, stream.proof) ? now : undefined
+  }
+
+  #proofFor({ now, from, via }: Source): Uint8Array {
+    return (via && this.#streams.get(via)?.proof) ?? this.#cookies.issue(now, from)
   }
 
   /** The session and the side that may bind, or why not. Signatures, which are dear, are checked last. */
@@ -282,9 +327,10 @@ export class Relay implements Machine<never> {
     const present = session.sides[index]
     if (present !== undefined) {
       const isSame = RelaySession.isFrom(present, from, via) // BOUND was lost: the same answer again
-      if (!isSame && provedAt <= present.binding.provedAt) return undefined
-      present.binding = isSame ? present.binding : binding
+      const isOfNow = provedAt === now // a stream's; a cookie's address may have moved on meanwhile
+      if (!isSame && !isOfNow && provedAt <= present.binding.provedAt) return undefined
       present.heardAt = now
+      if (!isSame) this.#moveSide(present, binding)
       return present.channel
     }
     const channel = channelOf(this.#options.random.bytes(CHANNEL_BYTES))
@@ -292,7 +338,29 @@ export class Relay implements Machine<never> {
     session.sides[index] = side
     this.#channels.set(channel, side)
     this.#countSide(session.identities[index], 1)
+    this.#joinStream(side)
     return channel
+  }
+
+  #moveSide(side: RelaySide, binding: RelayBinding): void {
+    this.#leaveStream(side)
+    side.binding = binding
+    this.#joinStream(side)
+  }
+
+  #joinStream(side: RelaySide): void {
+    const { via } = side.binding
+    const stream = via && this.#streams.get(via)
+    if (via === undefined || stream === undefined) return
+    stream.sides.add(side)
+    if (stream.sides.size === 1) this.#events.push({ kind: 'stream-bound', via })
+  }
+
+  #leaveStream(side: RelaySide): void {
+    const { via } = side.binding
+    const stream = via && this.#streams.get(via)
+    if (via === undefined || stream?.sides.delete(side) !== true || stream.sides.size > 0) return
+    this.#events.push({ kind: 'stream-idle', via })
   }
 
   #sweep(now: Instant): void {
@@ -312,6 +380,7 @@ export class Relay implements Machine<never> {
 
   #closeSide(side: RelaySide): void {
     this.#channels.delete(side.channel)
+    this.#leaveStream(side)
     side.session.sides[side.index] = undefined
     this.#countSide(side.session.identities[side.index], -1)
   }

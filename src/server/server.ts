@@ -15,6 +15,7 @@ import { drive } from '../io/drive.ts'
 import { hostAddresses } from '../io/host-addresses.ts'
 import { openLevelStore } from '../io/level-store.ts'
 import { listenTls } from '../io/tls.ts'
+import { RELAY_ALPN } from '../protocol/relay/frames.ts'
 import { formatServerLink, SESSION_ALPN } from '../protocol/server/link.ts'
 import { BindingServer } from '../stun/binding-server.ts'
 import { Accounts } from './accounts.ts'
@@ -24,6 +25,7 @@ import { DataDirectory, LINK_FILE } from './data-directory.ts'
 import { addressesOf, type HostPort, resolveHostPort } from './host-port.ts'
 import { LoginThrottle } from './login-throttle.ts'
 import type { Outside } from './outside.ts'
+import { RelayDoor } from './relay-door.ts'
 import { RelayTickets } from './relay-tickets.ts'
 import { Relay } from './relay.ts'
 import { ServerTime } from './server-time.ts'
@@ -84,7 +86,7 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
   opened.add(() => closeAll(sockets))
   const witness = new StunWitness(random.bytes(32))
   const time = new ServerTime(clock)
-  opened.add(serveUdp(sockets, { witness, time, relayKeys, options }))
+  const door = serveUdp(sockets, { witness, time, relayKeys, options, opened })
 
   const udp = [...sockets.values()].map((socket) => socket.local)
   const publicAddresses =
@@ -109,12 +111,16 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     port: wanted.port,
     certificatePem: tls.certificatePem,
     keyPem: tls.keyPem,
-    alpn: [SESSION_ALPN],
-    onStream: (stream) => switchboard.accept(stream),
+    alpn: [SESSION_ALPN, RELAY_ALPN],
+    onStream: (stream, alpn) => {
+      if (alpn === RELAY_ALPN) door.accept(stream)
+      else switchboard.accept(stream)
+    },
   })
   opened.add(async () => {
     const closed = listener.close() // resolves when the last stream has closed
     switchboard.close()
+    door.close()
     await noLongerThan(clock, CLOSE_WITHIN_MS, closed)
   })
   const tcp = listener.local
@@ -146,13 +152,15 @@ interface UdpParts {
   readonly time: ServerTime
   readonly relayKeys: RelayKeys
   readonly options: ServerOptions
+  readonly opened: Opened
 }
 
-/** Starts STUN and relay; the returned function stops them. */
+/** Starts STUN and relay; by the door come those who reach the relay over TLS alone. */
 function serveUdp(
   sockets: NamedSockets,
-  { witness, time, relayKeys, options: { clock, random } }: UdpParts,
-): () => Promise<void> {
+  { witness, time, relayKeys, options, opened }: UdpParts,
+): RelayDoor {
+  const { clock, random } = options
   const stun = new BindingServer({
     sockets: [...sockets].map(([id, { local }]) => ({ id, endpoint: local })),
   })
@@ -163,15 +171,18 @@ function serveUdp(
     random,
     time,
   })
-  const driver = drive(new UdpService({ stun, relay, witness }), {
+  const service = new UdpService({ stun, relay, witness })
+  const driver = drive(service, {
     clock,
     sockets: { primary: [], named: sockets },
-    onEvent: () => undefined,
+    onEvent: (event, now) => door.handleEvent(event, now),
   })
-  return () => {
+  const door = new RelayDoor({ service, driver, outside: outsideOf(options) })
+  opened.add(() => {
     driver.stop()
     return Promise.resolve()
-  }
+  })
+  return door
 }
 
 function outsideOf({ clock, random, logger }: ServerOptions): Outside {

@@ -1,6 +1,7 @@
 /**
  * The server's UDP port: STUN and the relay behind the same one to four sockets, told apart by a datagram's first bits
- * (`core/datagram-kind.ts`). The relay answers and forwards on whichever socket a client chose.
+ * (`core/datagram-kind.ts`). The relay answers and forwards on whichever socket a client chose; TLS streams that carry
+ * its frames (`relay-door.ts`) are sockets too.
  */
 import { datagramKind } from '../core/datagram-kind.ts'
 import { type Endpoint, sameEndpoint } from '../core/endpoint.ts'
@@ -8,7 +9,7 @@ import type { Instant } from '../core/instant.ts'
 import type { Machine, SocketId, Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { BindingServer, BindingServerStats } from '../stun/binding-server.ts'
-import type { Relay, RelayStats } from './relay.ts'
+import type { Relay, RelayEvent, RelayStats } from './relay.ts'
 import type { StunWitness } from './stun-witness.ts'
 
 export interface UdpServiceOptions {
@@ -24,7 +25,7 @@ export interface UdpServiceStats {
   readonly unwanted: number
 }
 
-export class UdpService implements Machine<never> {
+export class UdpService implements Machine<RelayEvent> {
   readonly #stun: BindingServer
   readonly #relay: Relay
   readonly #witness: StunWitness
@@ -39,6 +40,14 @@ export class UdpService implements Machine<never> {
 
   get stats(): UdpServiceStats {
     return { stun: this.#stun.stats, relay: this.#relay.stats, unwanted: this.#unwanted }
+  }
+
+  streamOpened(via: SocketId, proof: Uint8Array): void {
+    this.#relay.streamOpened(via, proof)
+  }
+
+  streamClosed(via: SocketId): void {
+    this.#relay.streamClosed(via)
   }
 
   handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
@@ -72,8 +81,8 @@ export class UdpService implements Machine<never> {
     return this.#transmits.shift()
   }
 
-  pollEvent(): undefined {
-    return undefined
+  pollEvent(): RelayEvent | undefined {
+    return this.#relay.pollEvent()
   }
 
   pollTimeout(): Instant | undefined {

@@ -77,6 +77,11 @@ export class Gatherer implements Machine<GathererEvent> {
     return offered([...this.#hosts, ...this.#mapped, ...reflexive])
   }
 
+  /** Whether a server has answered over UDP. */
+  get hasReflexive(): boolean {
+    return this.#reflexive.size > 0
+  }
+
   get isGathering(): boolean {
     return this.#round.kind === 'gathering'
   }

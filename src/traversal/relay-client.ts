@@ -4,13 +4,15 @@
  *
  *     BIND (no cookie) ►   ◄ COOKIE   BIND (cookie, signed) ►   ◄ BOUND   then DATA both ways, PING ► ◄ PONG
  *
+ * Inside TLS (`stream`) the cookie is known from the start, since it is what the two ends of the stream have in common.
+ *
  * Frames count only when they come from the relay and repeat a nonce or the channel of ours; both are 64 random bits.
  * What travels inside DATA is the business of its owner: this machine neither reads nor trusts it.
  */
 import { equalBytes } from '../core/bytes.ts'
 import { type Endpoint, sameEndpoint } from '../core/endpoint.ts'
 import { after, type Instant } from '../core/instant.ts'
-import type { Machine, Transmit } from '../core/machine.ts'
+import type { Machine, SocketId, Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
 import { relayBindStatement } from '../crypto/device-statement.ts'
@@ -35,6 +37,17 @@ export interface RelayClientOptions {
   readonly ticket: Uint8Array
   readonly identity: Identity
   readonly random: Random
+  /** By which TLS stream the relay is reached; by UDP when absent. */
+  readonly stream?: RelayStream
+}
+
+/** A TLS stream to a relay (ALPN `holler-relay/1`), whose socket carries relay frames. */
+export interface RelayStream {
+  readonly socket: SocketId
+  /** `relayStreamProof` of its exporter. */
+  readonly proof: Uint8Array
+  /** The TCP address of its other end, which may be a proxy's. */
+  readonly remote: Endpoint
 }
 
 export type RelayEvent =
@@ -66,6 +79,8 @@ type RelayState =
       readonly channel: ChannelId
       readonly pingEveryMs: number
       readonly ping: Ping
+      /** `check` was asked for and no answer has come since. */
+      readonly isDoubted: boolean
     }
 
 type Ping =
@@ -83,6 +98,9 @@ const ATTEMPTS_WITH_ONE_COOKIE = 4
 const PING_MS = 15_000
 const PINGS_IN_A_LIFETIME = 3
 const FIRST_PING_RETRY_MS = 1000
+
+/** In doubt it is 0.2 + 0.4 + 0.8 + 1.6 s: data waits. */
+const FIRST_CHECK_RETRY_MS = 200
 
 /** 1 + 2 + 4 + 8 s without an answer: bind again, which would also cure a changed address. */
 const PINGS_UNTIL_SILENT = 4
@@ -138,11 +156,18 @@ export class RelayClient implements Machine<RelayEvent> {
     return true
   }
 
-  handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array): void {
+  handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
     const frame = decodeRelayFrame(bytes)
-    const isTaken =
-      sameEndpoint(from, this.#options.relay) && frame.ok && this.#handleFrame(now, frame.value)
+    const isTaken = this.#isFromRelay(from, via) && frame.ok && this.#handleFrame(now, frame.value)
     if (!isTaken) this.#ignored += 1
+  }
+
+  /** Data that should have come by it does not come: asks at once, and gives it up within seconds. */
+  check(now: Instant): void {
+    const state = this.#state
+    if (state.kind !== 'bound' || state.ping.kind === 'open') return
+    this.#state = { ...state, isDoubted: true }
+    this.#ping(now, { ...state, isDoubted: true })
   }
 
   handleTimeout(now: Instant): void {
@@ -199,7 +224,7 @@ export class RelayClient implements Machine<RelayEvent> {
   }
 
   #handleCookie(now: Instant, state: Binding, { nonce, cookie }: CookieFrame): boolean {
-    if (!equalBytes(nonce, state.nonce)) return false
+    if (!equalBytes(nonce, state.nonce) || this.#options.stream !== undefined) return false
     if (state.cookie !== undefined && equalBytes(cookie, state.cookie)) return false // repeated
     this.#sendBind(now, state.nonce, cookie, 0)
     return true
@@ -211,7 +236,7 @@ export class RelayClient implements Machine<RelayEvent> {
     const third = (frame.lifetimeSeconds * 1000) / PINGS_IN_A_LIFETIME
     const pingEveryMs = Math.min(PING_MS, Math.max(FIRST_PING_RETRY_MS, third))
     const ping: Ping = { kind: 'resting', until: after(now, pingEveryMs) }
-    this.#state = { kind: 'bound', channel: frame.channel, pingEveryMs, ping }
+    this.#state = { kind: 'bound', channel: frame.channel, pingEveryMs, ping, isDoubted: false }
     this.#events.push({ kind: 'bound' })
     return true
   }
@@ -229,7 +254,7 @@ export class RelayClient implements Machine<RelayEvent> {
     if (ping.kind !== 'open' || !equalBytes(nonce, ping.nonce)) return false
     if (ping.attempts === 1) this.#rttMs = now - ping.sentAt
     const until = after(now, state.pingEveryMs)
-    this.#state = { ...state, ping: { kind: 'resting', until } }
+    this.#state = { ...state, ping: { kind: 'resting', until }, isDoubted: false }
     return true
   }
 
@@ -238,13 +263,21 @@ export class RelayClient implements Machine<RelayEvent> {
     this.#bind(now)
   }
 
-  /** From the beginning: a new nonce, no cookie. */
+  #isFromRelay(from: Endpoint, via: SocketId | undefined): boolean {
+    const { relay, stream } = this.#options
+    if (stream !== undefined) return via === stream.socket
+    return via === undefined && sameEndpoint(from, relay)
+  }
+
+  /** From the beginning: a new nonce, and no cookie where the relay has to give one. */
   #bind(now: Instant): void {
-    this.#sendBind(now, this.#options.random.bytes(RELAY_NONCE_BYTES), undefined, 0)
+    const { random, stream } = this.#options
+    this.#sendBind(now, random.bytes(RELAY_NONCE_BYTES), stream?.proof, 0)
   }
 
   #sendBind(now: Instant, nonce: Uint8Array, cookie: Uint8Array | undefined, sent: number): void {
-    if (cookie !== undefined && sent >= ATTEMPTS_WITH_ONE_COOKIE) {
+    const isStale = cookie !== undefined && sent >= ATTEMPTS_WITH_ONE_COOKIE
+    if (isStale && this.#options.stream === undefined) {
       this.#bind(now)
       return
     }
@@ -278,13 +311,16 @@ export class RelayClient implements Machine<RelayEvent> {
       return
     }
     const nonce = this.#options.random.bytes(RELAY_NONCE_BYTES)
-    const againAt = after(now, retryMs(FIRST_PING_RETRY_MS, attempts))
+    const firstMs = state.isDoubted ? FIRST_CHECK_RETRY_MS : FIRST_PING_RETRY_MS
+    const againAt = after(now, retryMs(firstMs, attempts))
     this.#state = { ...state, ping: { kind: 'open', nonce, sentAt: now, againAt, attempts } }
     this.#transmit(encodeRelayFrame({ kind: 'ping', channel: state.channel, nonce }))
   }
 
   #transmit(bytes: Uint8Array): void {
-    this.#transmits.push({ to: this.#options.relay, bytes })
+    const { relay, stream } = this.#options
+    if (stream === undefined) this.#transmits.push({ to: relay, bytes })
+    else this.#transmits.push({ to: relay, bytes, via: stream.socket })
   }
 }
 

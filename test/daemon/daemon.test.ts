@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger } from '../../src/core/logger.ts'
 import type { Store } from '../../src/core/store.ts'
-import { connectServer } from '../../src/daemon/connect-server.ts'
+import { connectRelay, connectServer } from '../../src/daemon/connect-server.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
 import type { StoredMessage } from '../../src/daemon/history.ts'
 import type { ConnectServer } from '../../src/daemon/server-session.ts'
@@ -20,17 +20,27 @@ import { Waiters } from '../support/waiters.ts'
 const PASSWORD = 'correct horse battery staple'
 const PATIENCE_MS = 8_000
 
+function hasIpv6Loopback(): boolean {
+  return networkInterfaces()['lo']?.some(({ address }) => address === '::1') === true
+}
+
 /** A daemon in this process, and what its journal says. */
 class Somebody {
   readonly store: Store
   readonly events: ControlEvent[] = []
   readonly #connect: ConnectServer
+  readonly #udpAddress: string
   readonly #waiters = new Waiters()
   #daemon: Daemon | undefined
 
-  constructor(store: Store = memoryStore(), connect: ConnectServer = connectServer) {
+  constructor(
+    store: Store = memoryStore(),
+    connect: ConnectServer = connectServer,
+    udpAddress = '127.0.0.1',
+  ) {
     this.store = store
     this.#connect = connect
+    this.#udpAddress = udpAddress
   }
 
   get daemon(): Daemon {
@@ -46,7 +56,8 @@ class Somebody {
       logger: silentLogger,
       version: '1.2.3',
       connect: this.#connect,
-      bind: { address: '127.0.0.1', port: 0 },
+      connectRelay,
+      bind: { address: this.#udpAddress, port: 0 },
     })
     this.#daemon = daemon
     this.events.length = 0
@@ -102,21 +113,21 @@ describe('Daemon', () => {
     })
   }
 
-  async function somebody(store?: Store): Promise<Somebody> {
-    const person = new Somebody(store)
+  async function somebody(store?: Store, udpAddress?: string): Promise<Somebody> {
+    const person = new Somebody(store, connectServer, udpAddress)
     everybody.push(person)
     await person.start()
     return person
   }
 
-  async function registered(handle: string): Promise<Somebody> {
-    const person = await somebody()
+  async function registered(handle: string, udpAddress?: string): Promise<Somebody> {
+    const person = await somebody(undefined, udpAddress)
     await person.daemon.register({ server: server.link, handle, password: PASSWORD })
     return person
   }
 
-  async function friends(): Promise<[Somebody, Somebody]> {
-    const [alice, bob] = [await registered('alice'), await registered('bob')]
+  async function friends(alicesUdpAddress?: string): Promise<[Somebody, Somebody]> {
+    const [alice, bob] = [await registered('alice', alicesUdpAddress), await registered('bob')]
     await alice.daemon.requireAccount().requestBuddy('bob', 'it is me')
     await bob.event('buddy.request')
     const bobs = bob.daemon.requireAccount()
@@ -353,6 +364,11 @@ describe('Daemon', () => {
       return await sessions.reach(number, 'direct', AbortSignal.timeout(PATIENCE_MS))
     }
 
+    function relayOf(one: Somebody, other: string): string | undefined {
+      const { archive, sessions } = one.daemon.requireAccount()
+      return sessions.report(archive.roster.require(other).number)?.relay
+    }
+
     it('meets as soon as both are online, and talks both ways', async () => {
       const [alice, bob] = await friends()
       await Promise.all([reached(alice, 'bob'), reached(bob, 'alice')])
@@ -392,6 +408,17 @@ describe('Daemon', () => {
       await delivered(alice, sent)
 
       assert.deepEqual(heard(bob), ['while you were out'])
+    })
+
+    it('goes through the relay inside TLS where its UDP reaches nobody', async function () {
+      if (!hasIpv6Loopback()) this.skip()
+      const [alice, bob] = await friends('::1') // the server and Bob are at 127.0.0.1
+
+      await delivered(alice, await say(alice, 'bob', 'by TLS'))
+      await delivered(bob, await say(bob, 'alice', 'by UDP'))
+
+      assert.deepEqual([heard(bob), heard(alice)], [['by TLS'], ['by UDP']])
+      assert.deepEqual([relayOf(alice, 'bob'), relayOf(bob, 'alice')], ['tls', 'udp'])
     })
 
     it('begins a new session under a new path policy', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { toHex, utf8 } from '../../src/core/bytes.ts'
 import type { Endpoint } from '../../src/core/endpoint.ts'
 import { type Instant, instant } from '../../src/core/instant.ts'
+import { type SocketId, socketNamed } from '../../src/core/machine.ts'
 import { staticKeyStatement } from '../../src/crypto/device-statement.ts'
 import { type Identity, identityFromSeed } from '../../src/crypto/identity.ts'
 import { type StaticKey, staticKeyFromSeed } from '../../src/crypto/static-key.ts'
@@ -23,6 +24,11 @@ import type { Running, World } from '../sim/world.ts'
 
 const SERVER = ['203.0.113.1', '203.0.113.2'] as const
 const RELAY: Endpoint = { family: 4, address: SERVER[0], port: 3480 }
+const RELAY_TCP: Endpoint = { family: 4, address: SERVER[0], port: 443 }
+const TCP: Endpoint = { family: 4, address: '198.51.100.99', port: 50_000 }
+/** One way, as over UDP; a handshake takes two round trips. */
+const TCP_MS = 20
+const TLS_HANDSHAKE_MS = 80
 const PORT = 5000
 const WALL_MS = 1_700_000_000_000
 
@@ -89,6 +95,8 @@ export class PeerSide {
   /** The texts that arrived, in order. */
   received: string[] = []
   peer = 0
+  /** No TLS stream to a relay comes about. */
+  isTcpBlocked = false
 
   constructor(scene: PeerScene, number: number, defaults: SideOptions, addresses: Addresses) {
     const { world } = scene
@@ -185,6 +193,8 @@ export class PeerSide {
     this.events.push(event)
     if (event.kind === 'message') this.received.push(Buffer.from(event.bytes).toString())
     if (event.kind === 'introduce-wanted') this.#scene.ask(this, event)
+    if (event.kind === 'relay-stream-wanted') this.#scene.openStream(this, event.socket)
+    if (event.kind === 'relay-stream-unwanted') this.#scene.closeStream(this, event.socket)
   }
 }
 
@@ -215,11 +225,14 @@ export class PeerScene {
   readonly bob: PeerSide
   /** Asked for, by anybody: renewals count. */
   introductions = 0
+  /** TLS streams to the relay that stand. */
+  streams = 0
   /** The server is away: what is said to it is lost. */
   isServerAway = false
   readonly #options: SceneOptions
   readonly #serverHost: Host
   readonly #tickets: RelayTickets
+  #relayRunning: Running
   /** Introductions that wait for their answer, by session. */
   readonly #standing = new Map<string, Standing>()
 
@@ -235,7 +248,7 @@ export class PeerScene {
     this.#tickets = new RelayTickets({ signer, relayId, time })
     const cookieSecret = random.bytes(32)
     this.relay = new Relay({ relayId, ticketKey: signer.publicKey, cookieSecret, random, time })
-    world.attach(this.#serverHost, this.relay, RELAY)
+    this.#relayRunning = world.attach(this.#serverHost, this.relay, RELAY)
     this.alice = new PeerSide(this, ALICE, alice, {
       router: '198.51.100.1',
       inside: '192.168.1.5',
@@ -284,6 +297,40 @@ export class PeerScene {
       if (wanted.isAnswer) this.#answer(side, wanted)
       else this.#pass(side, wanted)
     })
+  }
+
+  /** TCP and TLS to the relay: no network of this world carries them, so only the server's absence stops them. */
+  openStream(side: PeerSide, socket: SocketId): void {
+    const { running } = side
+    this.world.after(TLS_HANDSHAKE_MS, () => {
+      if (side.running !== running || side.host.isSuspended) return
+      if (this.isServerAway || side.isTcpBlocked) {
+        side.change((now) => side.endpoint.relayStreamClosed(now, socket))
+        return
+      }
+      const proof = this.#serverHost.random.bytes(16)
+      const id = streamAtRelay(socket, side)
+      const toClient = running.addPipe(socket, (bytes) => this.#carry(() => toServer(TCP, bytes)))
+      const toServer = this.#relayRunning.addPipe(id, (bytes) =>
+        this.#carry(() => toClient(RELAY_TCP, bytes)),
+      )
+      this.streams += 1
+      this.#relayRunning.change(() => this.relay.streamOpened(id, proof))
+      side.change((now) => side.endpoint.relayStreamOpened(now, socket, proof, RELAY_TCP))
+    })
+  }
+
+  closeStream(side: PeerSide, socket: SocketId): void {
+    const id = streamAtRelay(socket, side)
+    side.running.removeSocket(socket)
+    side.change((now) => side.endpoint.relayStreamClosed(now, socket))
+    this.#relayRunning.removeSocket(id)
+    this.#relayRunning.change(() => this.relay.streamClosed(id))
+    this.streams -= 1
+  }
+
+  #carry(run: () => void): void {
+    this.world.after(TCP_MS, run)
   }
 
   #pass(asker: PeerSide, wanted: Wanted): void {
@@ -361,6 +408,10 @@ export class PeerScene {
     const [first, , third] = sockets
     return [first, third].flatMap((socket) => (socket === undefined ? [] : [socket.endpoint]))
   }
+}
+
+function streamAtRelay(socket: SocketId, { number }: PeerSide): SocketId {
+  return socketNamed(`${number}:${socket}`)
 }
 
 /** Every address that an event shows to the server. */

@@ -46,6 +46,11 @@ export interface Running {
   readonly port: number
   change<R>(command: (now: Instant) => R): R
   addSocket(id: SocketId, options: SimSocketOptions): SimSocket
+  /**
+   * A socket that is no UDP socket: what a TLS stream carries. `carry` gets what the machine sends there; what is
+   * returned hands it what comes.
+   */
+  addPipe(id: SocketId, carry: (bytes: Uint8Array) => void): SimHandler
   removeSocket(id: SocketId): void
   /** The process dies: nothing more is heard, sent or woken. */
   stop(): void
@@ -199,7 +204,7 @@ class RunningMachine<Event> implements Running {
   readonly #machine: Machine<Event>
   readonly #onEvent: (event: Event, now: Instant) => void
   readonly #primary: SimSocket
-  readonly #named = new Map<SocketId, SimSocket>()
+  readonly #named = new Map<SocketId, Pick<SimSocket, 'send' | 'close'>>()
   #isDraining = false
   #isStopped = false
   #plannedWake: number | undefined
@@ -231,6 +236,19 @@ class RunningMachine<Event> implements Running {
     this.#named.set(id, socket)
     this.drain()
     return socket
+  }
+
+  addPipe(id: SocketId, carry: (bytes: Uint8Array) => void): SimHandler {
+    const handler = this.#handler(id)
+    const pipe = {
+      send: (_to: unknown, bytes: Uint8Array) => carry(Uint8Array.from(bytes)),
+      close: () => undefined,
+    }
+    this.#named.set(id, pipe)
+    this.drain()
+    return (from, bytes) => {
+      if (this.#named.get(id) === pipe && !this.host.isSuspended) handler(from, bytes)
+    }
   }
 
   removeSocket(id: SocketId): void {

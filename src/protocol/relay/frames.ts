@@ -94,6 +94,12 @@ export const DATA_HEADER_BYTES = 1 + CHANNEL_BYTES
 /** 258: longer than any answer to it (COOKIE 25, BOUND 21, REFUSED 10), so it needs no padding. */
 export const BIND_BYTES = 1 + RELAY_NONCE_BYTES + RELAY_COOKIE_BYTES + TICKET_BYTES + 64
 
+/** What the relay inside TLS is called in the handshake (RFC 7301): it shares the session's port. */
+export const RELAY_ALPN = 'holler-relay/1'
+
+/** Inside TLS a frame is no longer than over UDP, unfragmented over IPv4 (1500 − 20 − 8): the other side may be there. */
+export const MAX_RELAY_FRAME_BYTES = 1472
+
 const MARK = 0b1000_0000 // relay frame, version 00
 
 const types = {

@@ -93,6 +93,11 @@ export function decodeTicket(bytes: Uint8Array): Decoded<SignedTicket> {
   })
 }
 
+/** For which relay a ticket is, whatever else stands in it: its holder has no use for the rest. */
+export function ticketRelayId(ticket: Uint8Array): Uint8Array {
+  return copyOf(ticket.subarray(RELAY_ID, SESSION))
+}
+
 function put(into: Buffer, part: Uint8Array, from: number, before: number): void {
   if (part.length !== before - from) throw new RangeError(`Ticket field of ${part.length} bytes`)
   into.set(part, from)

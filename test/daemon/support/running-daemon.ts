@@ -10,10 +10,14 @@ import { Daemon } from '../../../src/daemon/daemon.ts'
 import type { DurableEvent } from '../../../src/daemon/events.ts'
 import { Journal } from '../../../src/daemon/journal.ts'
 import { Roster } from '../../../src/daemon/roster.ts'
+import type { ConnectServer } from '../../../src/daemon/server-session.ts'
 import { systemRandom } from '../../../src/io/random.ts'
 import { systemClock } from '../../../src/io/system-clock.ts'
 import { memoryStore } from '../../support/memory-store.ts'
 import { RawClient } from './raw-client.ts'
+
+const nowhere: ConnectServer = () =>
+  Promise.reject(new HollerError('SERVER_UNREACHABLE', 'No server here'))
 
 export interface RunningOptions {
   readonly store?: Store
@@ -37,7 +41,8 @@ export class RunningDaemon {
       random: systemRandom,
       logger: silentLogger,
       version: '1.2.3',
-      connect: () => Promise.reject(new HollerError('SERVER_UNREACHABLE', 'No server here')),
+      connect: nowhere,
+      connectRelay: nowhere,
       bind: { address: '127.0.0.1', port: 0 },
     })
     const path = join(directory, 'control.sock')

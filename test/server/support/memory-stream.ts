@@ -2,6 +2,9 @@ import type { Endpoint } from '../../../src/core/endpoint.ts'
 import type { SecureChannel } from '../../../src/core/machine.ts'
 import type { SecureStream } from '../../../src/io/byte-stream.ts'
 
+/** As a socket of Node 20 has. */
+const HIGH_WATER_BYTES = 16 * 1024
+
 /** The server's end of a stream that never leaves memory; `MemoryStream.client` is the other end. */
 export class MemoryStream implements SecureStream {
   readonly channel: SecureChannel
@@ -25,6 +28,10 @@ export class MemoryStream implements SecureStream {
 
   get queuedBytes(): number {
     return this.#unread.reduce((sum, bytes) => sum + bytes.length, 0)
+  }
+
+  get isFull(): boolean {
+    return this.queuedBytes >= HIGH_WATER_BYTES
   }
 
   write(bytes: Uint8Array): void {
