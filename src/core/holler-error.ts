@@ -18,6 +18,7 @@ export const errorCodes = [
   'HANDLE_TAKEN',
   'IDENTITY_CHANGED',
   'INVALID_PARAMS',
+  'MAILBOX_FULL',
   'NOT_FOUND',
   'NOT_LOGGED_IN',
   'PASSWORD_INVALID',

@@ -13,6 +13,7 @@ const CODES: Readonly<Record<ServerErrorCode, ErrorCode>> = {
   offline: 'TIMEOUT', // the buddy's daemon is not there to answer
   'rate-limited': 'RATE_LIMITED',
   'too-many': 'TOO_LARGE',
+  'mailbox-full': 'MAILBOX_FULL',
   unsupported: 'UNSUPPORTED',
   malformed: 'INVALID_PARAMS',
   temporary: 'SERVER_UNREACHABLE',

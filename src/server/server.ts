@@ -105,6 +105,11 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     isWitnessed: (now, endpoint) => witness.has(now, endpoint),
     tickets: new RelayTickets({ ...relayKeys, time }),
   })
+  opened.add(async () => {
+    switchboard.close()
+    await Promise.resolve()
+  })
+  await switchboard.open()
   const wanted = await resolveHostPort(options.listen)
   const listener = await listenTls({
     address: wanted.address,

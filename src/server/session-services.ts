@@ -7,6 +7,7 @@ import type { Accounts, LoggedIn } from './accounts.ts'
 import type { Answer } from './answer.ts'
 import type { ClientSession } from './client-session.ts'
 import type { Stranger } from './gate.ts'
+import type { Mailbox } from './mailbox.ts'
 import type { OnlineAccount } from './online-account.ts'
 
 /** Everything that a logged-in client may ask of others. */
@@ -20,6 +21,7 @@ export type SessionRequest = Extract<
       | 'buddy-remove'
       | 'set-presence'
       | 'introduce'
+      | 'withdraw'
   }
 >
 
@@ -28,6 +30,7 @@ export type OpenSession = ClientSession & Stranger
 
 export interface SessionServices {
   readonly accounts: Accounts
+  readonly mailbox: Mailbox
   /** Where the client reaches the UDP service, judged by where its TCP session arrived. */
   servicesFor(stream: SecureStream): readonly Endpoint[]
   /** A stranger has come; to make room for it, others may be cut. */

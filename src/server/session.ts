@@ -25,6 +25,7 @@ import {
   type Register,
   type RequestId,
   type Response,
+  type Send,
   SERVER_PROTOCOL_VERSION,
   type ServerMessage,
 } from '../protocol/server/messages.ts'
@@ -60,6 +61,9 @@ const BYTES_OF_ONE_MESSAGE = 1_024
 /** When a client may try again after the store failed: a full disk is not emptied sooner. */
 const STORE_RETRY_MS = 5_000
 
+/** Messages of one session that wait to be accepted; then the next one waits too. The recipient's window is smaller. */
+const MOST_SENDS = 64
+
 type OnlineMessage = Exclude<ClientMessage, Hello | Response | Register>
 
 type SessionState =
@@ -84,6 +88,7 @@ export class Session implements OpenSession {
   #received = 0
   #pause: { readonly until: Instant; readonly resolve: () => void } | undefined // messages are handled one at a time
   #hasRegistered = false
+  readonly #sends = new Set<Promise<void>>() // ≤ MOST_SENDS
 
   constructor(stream: SecureStream, server: SessionServices, outside: Outside) {
     const now = outside.clock.now()
@@ -188,6 +193,9 @@ export class Session implements OpenSession {
       case 'buddy-remove':
       case 'set-presence':
       case 'introduce':
+      case 'withdraw':
+      case 'send':
+      case 'ack':
         if (this.#state.kind === 'online') await this.#handleOnline(this.#state.account, message)
         else this.#violated(`${message.kind} before login`)
     }
@@ -206,6 +214,12 @@ export class Session implements OpenSession {
         this.#record = { ...this.#record, report: reportOf(message) }
         this.#reply(message.id, done)
         return
+      case 'send':
+        await this.#handleSend(now, account, message)
+        return
+      case 'ack':
+        this.#server.mailbox.acknowledge(account, message.seqs)
+        return
       case 'logout':
         this.#reply(message.id, done)
         this.end('logged-out')
@@ -216,8 +230,21 @@ export class Session implements OpenSession {
       case 'buddy-remove':
       case 'set-presence':
       case 'introduce':
+      case 'withdraw':
         this.#reply(message.id, await this.#server.request(now, account, message))
     }
+  }
+
+  // What comes after it need not wait until it is accepted, but for those who send without an end.
+  async #handleSend(now: Instant, account: OnlineAccount, message: Send): Promise<void> {
+    const { id } = message
+    const sent = this.#server.mailbox.send(now, account, message).then((outcome) => {
+      this.#sends.delete(sent)
+      if (typeof outcome === 'string') this.send({ kind: 'accepted', id, at: outcome })
+      else this.#refuse(id, outcome)
+    })
+    this.#sends.add(sent)
+    if (this.#sends.size >= MOST_SENDS) await Promise.race(this.#sends)
   }
 
   async #handleHello(hello: Hello): Promise<void> {

@@ -25,6 +25,7 @@ import { type Answer, done, rateLimited } from './answer.ts'
 import { Buddies } from './buddies.ts'
 import { Directory } from './directory.ts'
 import { Gate } from './gate.ts'
+import { Mailbox } from './mailbox.ts'
 import { OnlineAccount } from './online-account.ts'
 import type { DeadlineAlarm, Outside } from './outside.ts'
 import { Presence } from './presence.ts'
@@ -67,6 +68,7 @@ export interface SwitchboardStats {
 
 export class Switchboard implements SessionServices {
   readonly accounts: Accounts
+  readonly mailbox: Mailbox
   readonly #options: SwitchboardOptions
   readonly #outside: Outside
   readonly #gate = new Gate()
@@ -95,11 +97,23 @@ export class Switchboard implements SessionServices {
       isWitnessed: options.isWitnessed,
       ...(options.tickets === undefined ? {} : { tickets: options.tickets }),
     })
+    this.mailbox = new Mailbox({
+      store: options.store.mail,
+      directory: this.#directory,
+      outside: options.outside,
+      isInvisible: (number) => this.#presence.isInvisible(number),
+      onDeadline: () => this.#rearm(),
+    })
     this.#alarm = options.outside.makeAlarm((now) => this.#handleTimeout(now))
   }
 
   get stats(): SwitchboardStats {
     return { strangers: this.#gate.size, online: this.#directory.size }
+  }
+
+  /** To be waited for before the first `accept`. @throws HollerError `STORE_UNUSABLE` */
+  async open(): Promise<void> {
+    await this.mailbox.open()
   }
 
   /** A TLS handshake is done. */
@@ -157,6 +171,7 @@ export class Switchboard implements SessionServices {
     if (isDeviceNews) this.#tellDevice(online, online.buddies())
     const chosen = startsInvisible ? 'invisible' : 'online'
     this.#changePresence((now) => this.#presence.connect(now, number, { state: chosen, text: '' }))
+    this.mailbox.arrived(online)
   }
 
   async request(now: Instant, account: OnlineAccount, message: SessionRequest): Promise<Answer> {
@@ -169,6 +184,8 @@ export class Switchboard implements SessionServices {
         return await this.#buddies.answer(account, message)
       case 'set-presence':
         return await this.#choosePresence(now, account, message)
+      case 'withdraw':
+        return await this.mailbox.withdraw(account, message)
       case 'introduce': {
         const buddy = account.isBuddy(message.to) ? this.#directory.ready(message.to) : undefined
         const isThere = buddy !== undefined && !this.#presence.isInvisible(buddy.number)
@@ -184,6 +201,7 @@ export class Switchboard implements SessionServices {
     this.#sessions.delete(session)
     this.#gate.leave(session)
     account?.retire()
+    if (account !== undefined) this.mailbox.ended(account)
     if (account === undefined || !this.#directory.detach(account) || this.#isClosed) return
     const { number } = account
     this.#changePresence((now) => {
@@ -284,12 +302,19 @@ export class Switchboard implements SessionServices {
 
   #handleTimeout(now: Instant): void {
     this.#rendezvous.handleTimeout(now)
+    this.mailbox.handleTimeout(now)
     this.#changePresence(() => this.#presence.handleTimeout(now))
   }
 
   #rearm(): void {
     if (this.#isClosed) return
-    this.#alarm.set(earliest(this.#presence.pollTimeout(), this.#rendezvous.pollTimeout()))
+    this.#alarm.set(
+      earliest(
+        this.#presence.pollTimeout(),
+        this.#rendezvous.pollTimeout(),
+        this.mailbox.pollTimeout(),
+      ),
+    )
   }
 }
 

@@ -10,8 +10,8 @@ const FRAME_HEADER_BYTES = 4
 /** Before login a frame is at most this long: `hello` with its keys has about 600 bytes. */
 export const MAX_FRAME_BEFORE_LOGIN_BYTES = 4 * 1024
 
-/** After login; longer lists are paged. */
-export const MAX_FRAME_BYTES = 64 * 1024
+/** After login: the longest sealed message in base64, with its element around it. Longer lists are paged. */
+export const MAX_FRAME_BYTES = 96 * 1024
 
 const NOTHING = Buffer.alloc(0)
 

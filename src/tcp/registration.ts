@@ -118,6 +118,8 @@ function outcomeOf(frame: Uint8Array): RegistrationEvent {
     case 'buddy-removed':
     case 'presence':
     case 'introduced':
+    case 'deliver':
+    case 'accepted':
     case 'ping':
     case 'pong':
     case 'ok':

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import type { PasswordVerifier } from '../../src/protocol/server/messages.ts'
 import { type Handle, normaliseHandle } from '../../src/server/handle.ts'
-import type { RosterLimits } from '../../src/server/store/kv-server-store.ts'
+import type { StoreLimits } from '../../src/server/store/kv-server-store.ts'
+import { MAIL_LIMITS } from '../../src/server/store/mail-store.ts'
 import {
   type Account,
   mirrored,
@@ -12,7 +13,7 @@ import {
 import { assertSame } from '../server/support/same-value.ts'
 import { testDevice } from '../server/support/test-device.ts'
 
-export type OpenServerStore = (limits: RosterLimits) => Promise<ServerStore>
+export type OpenServerStore = (limits: StoreLimits) => Promise<ServerStore>
 
 const verifier: PasswordVerifier = {
   salt: Uint8Array.from({ length: 16 }, (_, n) => n),
@@ -33,7 +34,7 @@ export function serverStoreContract(name: string, open: OpenServerStore): void {
     let store: ServerStore
 
     beforeEach(async () => {
-      store = await open({ roster: 4, pendingIn: 2 })
+      store = await open({ roster: 4, pendingIn: 2, mail: MAIL_LIMITS })
     })
 
     afterEach(async () => {

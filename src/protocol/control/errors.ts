@@ -52,6 +52,7 @@ export const kindOfError: Readonly<Record<ErrorCode, ControlErrorKind>> = {
   HANDLE_TAKEN: 'conflict',
   IDENTITY_CHANGED: 'identity_changed',
   INVALID_PARAMS: 'invalid_params',
+  MAILBOX_FULL: 'quota',
   NOT_FOUND: 'not_found',
   NOT_LOGGED_IN: 'not_logged_in',
   PASSWORD_INVALID: 'invalid_params',

@@ -4,12 +4,12 @@ import { type Part, toElement } from './parts.ts'
 import { clientMessages, serverMessages } from './tables.ts'
 import { writeXml } from './xml.ts'
 
-/** @throws {HollerError} INVALID_PARAMS for a field out of its bounds, TOO_LARGE for a message beyond 64 KiB. */
+/** @throws {HollerError} INVALID_PARAMS for a field out of its bounds, TOO_LARGE for a message beyond 96 KiB. */
 export function encodeClientMessage(message: ClientMessage): Uint8Array {
   return encode(clientMessages[message.kind], message)
 }
 
-/** @throws {HollerError} INVALID_PARAMS for a field out of its bounds, TOO_LARGE for a message beyond 64 KiB. */
+/** @throws {HollerError} INVALID_PARAMS for a field out of its bounds, TOO_LARGE for a message beyond 96 KiB. */
 export function encodeServerMessage(message: ServerMessage): Uint8Array {
   return encode(serverMessages[message.kind], message)
 }

@@ -18,6 +18,9 @@ export type AccountNumber = number
 /** What a user types: an account number (`10001`) or a handle (`alice`). */
 export type AccountName = string
 
+/** A delivery's number: rises, has gaps, is never used twice. */
+export type MailSeq = number
+
 export type PresenceState = 'online' | 'away' | 'busy' | 'invisible' | 'offline'
 
 /** How argon2id turns a password into SCRAM's salted password (RFC 9106 names: m in KiB, t, p). */
@@ -64,6 +67,12 @@ export const MAX_ROSTER_PAGE = 64
 
 /** Entries in one `presence`: 32 stay below 58 KiB however their texts must be escaped. */
 export const MAX_PRESENCE_PAGE = 32
+
+/** The longest sealed body of a `send`: the longest text with its envelope, padded (`crypto/sealed-message.ts`). */
+export const MAX_SEALED_BYTES = 68 * 1024
+
+/** Deliveries that one `ack` may name, and messages that one `withdraw` may: a client's document has 64 elements. */
+export const MAX_MAIL_PAGE = 60
 
 /** Where a relay listens, and the server's signed permission to use it (`protocol/relay/ticket.ts`). */
 export interface RelayGrant {
@@ -167,6 +176,30 @@ export interface Introduce {
   readonly candidates: readonly Candidate[]
 }
 
+/** A sealed message for a buddy, delivered now or kept for them. Answered by `accepted`, never by `ok`. */
+export interface Send {
+  readonly kind: 'send'
+  readonly id: RequestId
+  readonly to: AccountNumber
+  /** 16 bytes. The same one sent again by the same device is kept once. */
+  readonly messageId: Uint8Array
+  readonly body: Uint8Array // 1 to MAX_SEALED_BYTES
+}
+
+/** These deliveries are on our disk: the server forgets them. Has no id and no answer: what is lost comes again. */
+export interface Ack {
+  readonly kind: 'ack'
+  readonly seqs: readonly MailSeq[] // ≤ MAX_MAIL_PAGE
+}
+
+/** Takes back what we sent and the buddy has not been given: it has arrived on another way. */
+export interface Withdraw {
+  readonly kind: 'withdraw'
+  readonly id: RequestId
+  readonly to: AccountNumber
+  readonly messageIds: readonly Uint8Array[] // ≤ MAX_MAIL_PAGE
+}
+
 export interface Logout {
   readonly kind: 'logout'
   readonly id: RequestId
@@ -183,6 +216,9 @@ export type ClientMessage =
   | BuddyAnswer
   | SetPresence
   | Introduce
+  | Send
+  | Ack
+  | Withdraw
   | Logout
 
 // ---- What only a server may say --------------------------------------------------------------------------------
@@ -262,6 +298,23 @@ export interface Introduced {
   readonly relay?: RelayGrant
 }
 
+/** A sealed message from a buddy. It comes again in later sessions until it is acknowledged. */
+export interface Deliver {
+  readonly kind: 'deliver'
+  readonly seq: MailSeq
+  /** Written by the server. */
+  readonly from: AccountNumber
+  readonly messageId: Uint8Array
+  readonly body: Uint8Array
+}
+
+/** `mailbox`: it is on the server's disk. `recipient`: the buddy's daemon says that it has it. */
+export interface Accepted {
+  readonly kind: 'accepted'
+  readonly id: RequestId
+  readonly at: 'mailbox' | 'recipient'
+}
+
 export interface Pong {
   readonly kind: 'pong'
   readonly id: RequestId
@@ -284,6 +337,7 @@ export const serverErrorCodes = [
   'offline',
   'rate-limited',
   'too-many',
+  'mailbox-full',
   'unsupported',
   'malformed',
   'temporary',
@@ -318,6 +372,8 @@ export type ServerMessage =
   | BuddyRemoved
   | Presence
   | Introduced
+  | Deliver
+  | Accepted
   | Ping
   | Pong
   | Ok

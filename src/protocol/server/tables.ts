@@ -9,9 +9,11 @@ import {
   type ClientMessage,
   type DeviceKeys,
   MAX_CANDIDATES,
+  MAX_MAIL_PAGE,
   MAX_NAME_CHARS,
   MAX_PRESENCE_PAGE,
   MAX_ROSTER_PAGE,
+  MAX_SEALED_BYTES,
   MAX_TEXT_CHARS,
   type PasswordHashing,
   type PasswordVerifier,
@@ -50,6 +52,10 @@ const session = attribute('session', binary(16))
 const isAnswer = attribute('answer', flag)
 const probeKey = attribute('probe-key', binary(32))
 const timeMs = attribute('time-ms', integer(0, MAX_TIME_MS))
+const messageId = attribute('message', binary(16))
+const mailSeq = attribute('seq', integer(1, Number.MAX_SAFE_INTEGER))
+const body = attribute('body', binary(1, MAX_SEALED_BYTES))
+const to = attribute('to', integer(1, Number.MAX_SAFE_INTEGER))
 const retryAfterMs = attribute('retry-after-ms', integer(0, 24 * 60 * 60 * 1000))
 
 // Wide enough for every sensible choice; whether one is acceptable is decided by crypto/password-hashing.ts.
@@ -140,12 +146,15 @@ export const clientMessages: Table<ClientMessage> = {
   }),
   introduce: record({
     id,
-    to: attribute('to', integer(1, Number.MAX_SAFE_INTEGER)),
+    to,
     session,
     isAnswer,
     probeKey,
     candidates,
   }),
+  send: record({ id, to, messageId, body }),
+  ack: record({ seqs: list('mail', MAX_MAIL_PAGE, mailSeq) }),
+  withdraw: record({ id, to, messageIds: list('mail', MAX_MAIL_PAGE, messageId) }),
   logout: record({ id }),
 }
 
@@ -182,6 +191,13 @@ export const serverMessages: Table<ServerMessage> = {
     startInMs: attribute('start-in-ms', integer(0, 60_000)),
     relay: optional(relay),
   }),
+  deliver: record({
+    seq: mailSeq,
+    from: attribute('from', integer(1, Number.MAX_SAFE_INTEGER)),
+    messageId,
+    body,
+  }),
+  accepted: record({ id, at: attribute('at', oneOf('mailbox', 'recipient')) }),
   ping,
   pong,
   ok: record({ id }),

@@ -21,7 +21,7 @@ export interface XmlElement {
 }
 
 /** One document, as it comes in one frame. */
-const MAX_DOCUMENT_BYTES = 64 * 1024
+const MAX_DOCUMENT_BYTES = 96 * 1024
 
 /** The packages' ordered form: `{ name: children, ':@': { '@attribute': value } }`, text as `{ '#text': … }`. */
 type OrderedNode = Readonly<Record<string, unknown>>
@@ -94,7 +94,7 @@ export function readXml(bytes: Uint8Array, limits: XmlLimits = {}): Decoded<XmlE
 
 /**
  * Writes one document, without declaration or white space.
- * @throws {HollerError} INVALID_PARAMS for a text that XML cannot carry, TOO_LARGE for a document beyond 64 KiB.
+ * @throws {HollerError} INVALID_PARAMS for a text that XML cannot carry, TOO_LARGE for a document beyond 96 KiB.
  */
 export function writeXml(root: XmlElement): Uint8Array {
   const bytes = utf8(builder.build([toOrdered(root)]))

@@ -10,6 +10,7 @@
  * | `devices/NUMBER` | the devices it has logged in from |
  * | `roster/NUMBER/BUDDY` | one side of a pair; the other side is `roster/BUDDY/NUMBER`, always written with it |
  * | `secret/NAME` | a secret of the server |
+ * | `mail…` | what waits for its owner (`kv-mail-store.ts`) |
  *
  * Changes run one after another, so that what a change has read still holds when it writes; reads run beside them.
  */
@@ -19,7 +20,10 @@ import { HollerError } from '../../core/holler-error.ts'
 import type { Store, StoreChange } from '../../core/store.ts'
 import type { AccountNumber, DeviceKeys } from '../../protocol/server/messages.ts'
 import { FIRST_ACCOUNT_NUMBER, type Handle } from '../handle.ts'
-import { bytesField, putRecord, readRecord } from './record.ts'
+import { numbersUnder, sortable } from './keys.ts'
+import { KvMailStore } from './kv-mail-store.ts'
+import { MAIL_LIMITS, type MailLimits } from './mail-store.ts'
+import { bytesField, putRecord, readRecord, storeFailure } from './record.ts'
 import {
   type Account,
   MAX_DEVICES,
@@ -73,9 +77,16 @@ const rosterRecord = z.object({
 
 type RosterSide = z.output<typeof rosterRecord>
 
-export interface RosterLimits {
+export interface StoreLimits {
   readonly roster: number
   readonly pendingIn: number
+  readonly mail: MailLimits
+}
+
+export const STORE_LIMITS: StoreLimits = {
+  roster: MAX_ROSTER,
+  pendingIn: MAX_PENDING_IN,
+  mail: MAIL_LIMITS,
 }
 
 /**
@@ -85,7 +96,7 @@ export interface RosterLimits {
  */
 export async function openServerStore(
   store: Store,
-  limits: RosterLimits = { roster: MAX_ROSTER, pendingIn: MAX_PENDING_IN },
+  limits: StoreLimits = STORE_LIMITS,
 ): Promise<ServerStore> {
   const opened = new KvServerStore(store, limits)
   try {
@@ -98,11 +109,13 @@ export async function openServerStore(
 }
 
 class KvServerStore implements ServerStore {
+  readonly mail: KvMailStore
   readonly #store: Store
-  readonly #limits: RosterLimits
+  readonly #limits: StoreLimits
   #lastChange: Promise<unknown> = Promise.resolve()
 
-  constructor(store: Store, limits: RosterLimits) {
+  constructor(store: Store, limits: StoreLimits) {
+    this.mail = new KvMailStore(store, limits.mail)
     this.#store = store
     this.#limits = limits
   }
@@ -215,7 +228,7 @@ class KvServerStore implements ServerStore {
   }
 
   async close(): Promise<void> {
-    await this.#lastChange
+    await Promise.all([this.#lastChange, this.mail.idle()])
     await this.#store.close()
   }
 
@@ -252,11 +265,11 @@ class KvServerStore implements ServerStore {
     const prefix = `roster/${sortable(number)}/`
     const sides: RosterSide[] = [] // ≤ MAX_ROSTER
     try {
-      for await (const [key, value] of this.#store.range({ from: prefix, before: `${prefix}:` })) {
+      for await (const [key, value] of this.#store.range(numbersUnder(prefix))) {
         sides.push(readRecord(rosterRecord, key, value))
       }
     } catch (error) {
-      throw unusable(error)
+      throw storeFailure(error)
     }
     return sides
   }
@@ -272,7 +285,7 @@ class KvServerStore implements ServerStore {
       const value = await this.#store.get(key)
       return value === undefined ? undefined : readRecord(schema, key, value)
     } catch (error) {
-      throw unusable(error)
+      throw storeFailure(error)
     }
   }
 
@@ -280,7 +293,7 @@ class KvServerStore implements ServerStore {
     try {
       await this.#store.write(changes)
     } catch (error) {
-      throw unusable(error)
+      throw storeFailure(error)
     }
   }
 
@@ -300,17 +313,6 @@ function sideChange(whose: Person, of: Person, relation: Relation, note: string)
     state: relation,
     note: relation === 'pending-in' ? note : '',
   })
-}
-
-function unusable(error: unknown): HollerError {
-  if (error instanceof HollerError) return error
-  const why = error instanceof Error ? error.message : String(error)
-  return new HollerError('STORE_UNUSABLE', `The store failed: ${why}`, { cause: error })
-}
-
-/** 2^53 has 16 digits: so byte order is number order. `:` comes right after `9`. */
-function sortable(number: AccountNumber): string {
-  return String(number).padStart(16, '0')
 }
 
 function accountKey(number: AccountNumber): string {

@@ -8,7 +8,7 @@ import { HollerError } from '../../core/holler-error.ts'
 import type { StoreChange } from '../../core/store.ts'
 import { sha256 } from '../../crypto/hash.ts'
 
-const CHECKSUM_BYTES = 8
+export const CHECKSUM_BYTES = 8
 
 /** Bytes are base64 on disk. */
 export const bytesField = z.codec(
@@ -41,10 +41,17 @@ export function readRecord<S extends z.ZodType>(
   }
 }
 
-function checksumOf(key: string, json: Uint8Array): Uint8Array {
-  return sha256(utf8(key), Uint8Array.of(0), json).subarray(0, CHECKSUM_BYTES)
+export function checksumOf(key: string, value: Uint8Array): Uint8Array {
+  return sha256(utf8(key), Uint8Array.of(0), value).subarray(0, CHECKSUM_BYTES)
 }
 
-function damaged(key: string, cause?: unknown): HollerError {
+/** What a call of the store's port rejects with, whatever went wrong below. */
+export function storeFailure(error: unknown): HollerError {
+  if (error instanceof HollerError) return error
+  const why = error instanceof Error ? error.message : String(error)
+  return new HollerError('STORE_UNUSABLE', `The store failed: ${why}`, { cause: error })
+}
+
+export function damaged(key: string, cause?: unknown): HollerError {
   return new HollerError('STORE_UNUSABLE', `The record "${key}" in the store is damaged`, { cause })
 }

@@ -12,6 +12,7 @@ import type {
   PasswordVerifier,
 } from '../../protocol/server/messages.ts'
 import type { Handle } from '../handle.ts'
+import type { MailStore } from './mail-store.ts'
 
 /** The longest buddy list: requests beyond it are refused. */
 export const MAX_ROSTER = 2_000
@@ -72,6 +73,8 @@ export type RelationOutcome =
   | { readonly kind: 'full'; readonly whose: 'first' | 'second' }
 
 export interface ServerStore {
+  readonly mail: MailStore
+
   /** Gives the next number, which is never used again; `undefined` when the handle is taken. */
   createAccount(account: NewAccount): Promise<Account | undefined>
   account(number: AccountNumber): Promise<Account | undefined>

@@ -101,6 +101,8 @@ const presenceEntry = plainRecord({
   text: note,
 })
 
+const sealedBody = fc.uint8Array({ minLength: 1, maxLength: 2_000 })
+
 export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
   plainRecord({
     kind: fc.constant('hello'),
@@ -151,6 +153,20 @@ export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
     isAnswer: fc.boolean(),
     probeKey: bytes(32),
     candidates,
+  }),
+  plainRecord({
+    kind: fc.constant('send'),
+    id: requestId,
+    to: accountNumber,
+    messageId: bytes(16),
+    body: sealedBody,
+  }),
+  plainRecord({ kind: fc.constant('ack'), seqs: fc.array(accountNumber, { maxLength: 60 }) }),
+  plainRecord({
+    kind: fc.constant('withdraw'),
+    id: requestId,
+    to: accountNumber,
+    messageIds: fc.array(bytes(16), { maxLength: 60 }),
   }),
   plainRecord({ kind: fc.constant('logout'), id: requestId }),
 )
@@ -206,6 +222,18 @@ export const serverMessages: Arbitrary<ServerMessage> = fc.oneof(
       ],
     },
   ),
+  plainRecord({
+    kind: fc.constant('deliver'),
+    seq: accountNumber,
+    from: accountNumber,
+    messageId: bytes(16),
+    body: sealedBody,
+  }),
+  plainRecord({
+    kind: fc.constant('accepted'),
+    id: requestId,
+    at: fc.constantFrom('mailbox', 'recipient'),
+  }),
   plainRecord({ kind: fc.constant('ping'), id: requestId }),
   plainRecord({ kind: fc.constant('pong'), id: requestId, timeMs }),
   plainRecord({ kind: fc.constant('ok'), id: requestId }),

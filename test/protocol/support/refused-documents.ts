@@ -91,13 +91,13 @@ export const refusedDocuments: readonly RefusedDocument[] = [
   text('seventeen attributes', `<ping${seventeenAttributes}/>`, 'too many attributes'),
   text('the same attribute twice', '<ping id="1" id="2"/>', 'attribute given twice'),
   text(
-    'a document of more than 64 KiB',
-    `<ping id="1"/>${' '.repeat(65_536)}`,
+    'a document of more than 96 KiB',
+    `<ping id="1"/>${' '.repeat(98_304)}`,
     'document too long',
   ),
   text(
-    'an attribute of more than 64 KiB',
-    `<ping id="${'1'.repeat(65_536)}"/>`,
+    'an attribute of more than 96 KiB',
+    `<ping id="${'1'.repeat(98_304)}"/>`,
     'document too long',
   ),
   text('a name of 65 characters', `<${'a'.repeat(65)}/>`, TAG),

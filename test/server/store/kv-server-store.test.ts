@@ -7,9 +7,10 @@ import { HollerError } from '../../../src/core/holler-error.ts'
 import type { Store } from '../../../src/core/store.ts'
 import { openLevelStore } from '../../../src/io/level-store.ts'
 import { normaliseHandle } from '../../../src/server/handle.ts'
-import { openServerStore } from '../../../src/server/store/kv-server-store.ts'
+import { openServerStore, STORE_LIMITS } from '../../../src/server/store/kv-server-store.ts'
 import { putRecord } from '../../../src/server/store/record.ts'
 import type { Account, ServerStore } from '../../../src/server/store/server-store.ts'
+import { mailStoreContract } from '../../contract/mail-store.contract.ts'
 import { serverStoreContract } from '../../contract/server-store.contract.ts'
 import { memoryStore } from '../../support/memory-store.ts'
 import { inTemporaryDirectory } from '../../support/temporary-directory.ts'
@@ -17,6 +18,10 @@ import { assertSame } from '../support/same-value.ts'
 import { verifierOf } from '../support/test-device.ts'
 
 serverStoreContract('KvServerStore in memory', (limits) => openServerStore(memoryStore(), limits))
+
+mailStoreContract('KvMailStore in memory', (mail) =>
+  openServerStore(memoryStore(), { ...STORE_LIMITS, mail }),
+)
 
 describe('on disk', () => {
   let directory: string
@@ -31,6 +36,10 @@ describe('on disk', () => {
 
   serverStoreContract('KvServerStore on level', async (limits) =>
     openServerStore(await openLevelStore(directory), limits),
+  )
+
+  mailStoreContract('KvMailStore on level', async (mail) =>
+    openServerStore(await openLevelStore(directory), { ...STORE_LIMITS, mail }),
   )
 })
 

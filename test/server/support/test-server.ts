@@ -98,6 +98,7 @@ export class TestServer {
       isWitnessed: (now, endpoint) => witness.has(now, endpoint),
       tickets: new RelayTickets({ signer, relayId: RELAY_ID, time: new ServerTime(time) }),
     })
+    await switchboard.open()
     return new TestServer({ time, store, switchboard, witness, signer })
   }
 

@@ -1,0 +1,48 @@
+/**
+ * Writes that come together leave as one: a synced write costs as much for sixty-four as for one. While a write is
+ * under way the next group gathers, so nobody waits for company; they reach the disk in the order they were asked for.
+ */
+import type { Store, StoreChange } from '../../core/store.ts'
+
+/** A group of this many costs hardly more than a single write; a larger one would keep its first member waiting. */
+const MAX_GROUP = 64
+
+interface Waiting {
+  readonly changes: readonly StoreChange[]
+  readonly done: () => void
+  readonly failed: (error: unknown) => void
+}
+
+export class GroupCommit {
+  readonly #store: Store
+  #waiting: Waiting[] = [] // as many as callers wait for: sessions bound theirs
+  #isWriting = false
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  /** Resolves when the changes are on disk. All of a group fail together, and none of it is written then. */
+  async write(changes: readonly StoreChange[]): Promise<void> {
+    await new Promise<void>((done, failed) => {
+      this.#waiting.push({ changes, done, failed })
+      if (!this.#isWriting) void this.#writeAll() // never rejects: each member hears of its own failure
+    })
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true
+    await Promise.resolve() // what comes in the same turn of the event loop is one group
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting.slice(0, MAX_GROUP)
+      this.#waiting = this.#waiting.slice(MAX_GROUP)
+      try {
+        await this.#store.write(group.flatMap(({ changes }) => changes))
+        for (const { done } of group) done()
+      } catch (error) {
+        for (const { failed } of group) failed(error)
+      }
+    }
+    this.#isWriting = false
+  }
+}

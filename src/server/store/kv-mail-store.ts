@@ -1,0 +1,325 @@
+/**
+ * Mail over an ordered key-value store.
+ *
+ * | key | holds |
+ * |---|---|
+ * | `mail-index/OWNER/SEQ` | who sent it and when, and how long it is |
+ * | `mail/OWNER/SEQ` | the sealed body behind its checksum; written and deleted with the index |
+ * | `mail-next` | numbers up to here have been handed out |
+ * | `mail-age` | how long the server has run in all |
+ *
+ * The index of an owner whose mail is being touched is held in memory (`mail-box.ts`), so that quotas and repetitions
+ * are judged without reading; it changes only with the disk, but for what is on its way there.
+ */
+import { z } from 'zod'
+import { concatBytes, equalBytes, toHex } from '../../core/bytes.ts'
+import type { Store, StoreChange } from '../../core/store.ts'
+import type { AccountNumber, MailSeq } from '../../protocol/server/messages.ts'
+import { GroupCommit } from './group-commit.ts'
+import { lastNumberOf, numbersUnder, sortable } from './keys.ts'
+import { type BoxEntry, MailBox } from './mail-box.ts'
+import {
+  MAIL_LIMITS,
+  type Mail,
+  type MailLimits,
+  type MailOutcome,
+  type MailQuota,
+  type MailStore,
+  type NewMail,
+} from './mail-store.ts'
+import {
+  checksumOf,
+  CHECKSUM_BYTES,
+  damaged,
+  putRecord,
+  readRecord,
+  storeFailure,
+} from './record.ts'
+
+/** Messages whose index entries are kept in memory; some 40 MB. Beyond it, whole owners are forgotten, oldest use first. */
+const MOST_ENTRIES = 200_000
+
+/** How many old messages are deleted in one write. */
+const FORGET_AT_ONCE = 256
+
+const nextRecord = z.object({ next: z.number() })
+const ageRecord = z.object({ ms: z.number() })
+const indexRecord = z.object({
+  from: z.number(),
+  /** Hex: the sender's device, and the message's id. */
+  device: z.string(),
+  message: z.string(),
+  bytes: z.number(),
+  ageMs: z.number(),
+})
+
+type Index = z.output<typeof indexRecord>
+
+export class KvMailStore implements MailStore {
+  readonly #store: Store
+  readonly #limits: MailLimits
+  readonly #commits: GroupCommit
+  readonly #boxes = new Map<AccountNumber, Promise<MailBox>>() // BOUNDED: MOST_ENTRIES, oldest use dropped
+  readonly #loaded = new Map<AccountNumber, MailBox>() // those of #boxes whose loading has ended
+  readonly #tails = new Map<AccountNumber, Promise<unknown>>() // BOUNDED: owners whose mail is being changed
+  #reserving: Promise<unknown> = Promise.resolve()
+  #ageMs: number | undefined
+
+  constructor(store: Store, limits: MailLimits = MAIL_LIMITS) {
+    this.#store = store
+    this.#limits = limits
+    this.#commits = new GroupCommit(store)
+  }
+
+  reserve(count: number): Promise<MailSeq> {
+    const result = this.#reserving.then(async () => {
+      const first = (await this.#read(nextRecord, 'mail-next'))?.next ?? 1
+      await this.#write([putRecord(nextRecord, 'mail-next', { next: first + count })])
+      return first
+    })
+    this.#reserving = result.catch(() => undefined) // whoever asked hears of it
+    return result
+  }
+
+  append(mail: NewMail): Promise<MailOutcome> {
+    return this.#tracked(mail.owner, this.#append(mail))
+  }
+
+  async settled(owner: AccountNumber): Promise<void> {
+    await this.#tails.get(owner)
+  }
+
+  async read(owner: AccountNumber, after: MailSeq, most: MailQuota): Promise<readonly Mail[]> {
+    const mails: Mail[] = [] // ≤ most
+    let bytes = 0
+    for await (const { seq, index } of this.#indexes(owner, after)) {
+      bytes += index.bytes
+      if (mails.length > 0 && bytes > most.bytes) break
+      const body = await this.#body(owner, seq)
+      const messageId = Uint8Array.from(Buffer.from(index.message, 'hex'))
+      mails.push({ seq, from: index.from, messageId, body })
+      if (mails.length >= most.messages) break
+    }
+    return mails
+  }
+
+  async remove(owner: AccountNumber, seqs: readonly MailSeq[]): Promise<void> {
+    await this.#tracked(
+      owner,
+      this.#remove(owner, (box) => seqs.flatMap((seq) => box.get(seq) ?? [])),
+    )
+  }
+
+  async withdraw(
+    { owner, from, device }: Pick<NewMail, 'owner' | 'from' | 'device'>,
+    messageIds: readonly Uint8Array[],
+  ): Promise<readonly MailSeq[]> {
+    const chosen = (box: MailBox): readonly BoxEntry[] =>
+      messageIds.flatMap((messageId) => {
+        const message = toHex(messageId)
+        return box.find({ from, device: toHex(device), message }) ?? []
+      })
+    return await this.#tracked(owner, this.#remove(owner, chosen))
+  }
+
+  async clear(owner: AccountNumber): Promise<void> {
+    await this.settled(owner)
+    await this.#tracked(
+      owner,
+      this.#remove(owner, (box) => box.entries()),
+    )
+  }
+
+  async waiting(owner: AccountNumber): Promise<MailQuota> {
+    return (await this.#box(owner)).total
+  }
+
+  async age(ms: number, lifeMs: number): Promise<number> {
+    const ageMs = (await this.#age()) + ms
+    await this.#write([putRecord(ageRecord, 'mail-age', { ms: ageMs })])
+    this.#ageMs = ageMs
+    let count = 0
+    for (let old = await this.#older(ageMs - lifeMs); old.length > 0;) {
+      for (const { owner, seq } of old) await this.remove(owner, [seq])
+      count += old.length
+      old = await this.#older(ageMs - lifeMs)
+    }
+    return count
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    await Promise.all([this.#reserving, ...this.#tails.values()])
+  }
+
+  async #append(mail: NewMail): Promise<MailOutcome> {
+    const { owner, seq, from, body } = mail
+    const box = await this.#box(owner)
+    const index: Index = {
+      from,
+      device: toHex(mail.device),
+      message: toHex(mail.messageId),
+      bytes: body.length,
+      ageMs: this.#ageMs ?? 0,
+    }
+    const known = box.find(index)
+    if (known !== undefined) {
+      await known.stored
+      return { kind: 'stored', seq: known.seq }
+    }
+    const whose = box.whoIsFull(from, body.length, this.#limits)
+    if (whose !== undefined) return { kind: 'full', whose }
+    const stored = this.#write(mailChanges(owner, seq, index, body))
+    const entry = { ...index, seq, stored }
+    box.add(entry)
+    try {
+      await stored
+    } catch (error) {
+      box.delete(entry)
+      throw error
+    }
+    this.#forgetBoxes(owner)
+    return { kind: 'stored', seq }
+  }
+
+  async #remove(
+    owner: AccountNumber,
+    chosen: (box: MailBox) => readonly BoxEntry[],
+  ): Promise<readonly MailSeq[]> {
+    const box = await this.#box(owner)
+    const entries = chosen(box)
+    if (entries.length === 0) return []
+    await Promise.allSettled(entries.map(({ stored }) => stored))
+    await this.#write(
+      entries.flatMap(({ seq }): StoreChange[] => [
+        { kind: 'delete', key: indexKey(owner, seq) },
+        { kind: 'delete', key: bodyKey(owner, seq) },
+      ]),
+    )
+    for (const entry of entries) box.delete(entry)
+    return entries.map(({ seq }) => seq)
+  }
+
+  // While something of an owner's changes, the box stays: another one would not know of it.
+  #tracked<T>(owner: AccountNumber, change: Promise<T>): Promise<T> {
+    const tail = Promise.allSettled([this.#tails.get(owner), change]).then(() => {
+      if (this.#tails.get(owner) === tail) this.#tails.delete(owner)
+    })
+    this.#tails.set(owner, tail)
+    return change
+  }
+
+  async #box(owner: AccountNumber): Promise<MailBox> {
+    const known = this.#boxes.get(owner)
+    const box = known ?? this.#load(owner)
+    this.#boxes.delete(owner) // so that the map's order is the order of use
+    this.#boxes.set(owner, box)
+    try {
+      return await box
+    } catch (error) {
+      if (this.#boxes.get(owner) === box) this.#boxes.delete(owner)
+      throw error
+    }
+  }
+
+  async #load(owner: AccountNumber): Promise<MailBox> {
+    await this.#age() // before any mail is judged: from here on nothing needs to be waited for
+    const box = new MailBox()
+    const stored = Promise.resolve()
+    for await (const { seq, index } of this.#indexes(owner, 0)) box.add({ ...index, seq, stored })
+    this.#loaded.set(owner, box)
+    return box
+  }
+
+  #forgetBoxes(justUsed: AccountNumber): void {
+    let entries = 0
+    for (const box of this.#loaded.values()) entries += box.total.messages + 1
+    for (const owner of this.#boxes.keys()) {
+      if (entries <= MOST_ENTRIES) return
+      if (owner === justUsed || this.#tails.has(owner)) continue
+      entries -= (this.#loaded.get(owner)?.total.messages ?? 0) + 1
+      this.#boxes.delete(owner)
+      this.#loaded.delete(owner)
+    }
+  }
+
+  async *#indexes(
+    owner: AccountNumber,
+    after: MailSeq,
+  ): AsyncIterable<{ readonly seq: MailSeq; readonly index: Index }> {
+    try {
+      for await (const [key, value] of this.#store.range(numbersUnder(indexPrefix(owner), after))) {
+        yield { seq: lastNumberOf(key), index: readRecord(indexRecord, key, value) }
+      }
+    } catch (error) {
+      throw storeFailure(error)
+    }
+  }
+
+  async #older(thanMs: number): Promise<readonly { owner: AccountNumber; seq: MailSeq }[]> {
+    const old: { owner: AccountNumber; seq: MailSeq }[] = [] // ≤ FORGET_AT_ONCE
+    const range = { from: 'mail-index/', before: 'mail-index/:' }
+    for await (const [key, value] of this.#store.range(range)) {
+      if (readRecord(indexRecord, key, value).ageMs >= thanMs) continue
+      const [, owner = ''] = key.split('/')
+      old.push({ owner: Number(owner), seq: lastNumberOf(key) })
+      if (old.length >= FORGET_AT_ONCE) break
+    }
+    return old
+  }
+
+  async #body(owner: AccountNumber, seq: MailSeq): Promise<Uint8Array> {
+    const key = bodyKey(owner, seq)
+    const bytes = (await this.#store.get(key)) ?? new Uint8Array(0)
+    const body = bytes.subarray(CHECKSUM_BYTES)
+    if (!equalBytes(bytes.subarray(0, CHECKSUM_BYTES), checksumOf(key, body))) throw damaged(key)
+    return body
+  }
+
+  async #age(): Promise<number> {
+    this.#ageMs ??= (await this.#read(ageRecord, 'mail-age'))?.ms ?? 0
+    return this.#ageMs
+  }
+
+  async #read<S extends z.ZodType>(schema: S, key: string): Promise<z.output<S> | undefined> {
+    try {
+      const value = await this.#store.get(key)
+      return value === undefined ? undefined : readRecord(schema, key, value)
+    } catch (error) {
+      throw storeFailure(error)
+    }
+  }
+
+  async #write(changes: readonly StoreChange[]): Promise<void> {
+    try {
+      await this.#commits.write(changes)
+    } catch (error) {
+      throw storeFailure(error)
+    }
+  }
+}
+
+function mailChanges(
+  owner: AccountNumber,
+  seq: MailSeq,
+  index: Index,
+  body: Uint8Array,
+): readonly StoreChange[] {
+  const key = bodyKey(owner, seq)
+  return [
+    putRecord(indexRecord, indexKey(owner, seq), index),
+    { kind: 'put', key, value: concatBytes(checksumOf(key, body), body) },
+  ]
+}
+
+function indexPrefix(owner: AccountNumber): string {
+  return `mail-index/${sortable(owner)}/`
+}
+
+function indexKey(owner: AccountNumber, seq: MailSeq): string {
+  return indexPrefix(owner) + sortable(seq)
+}
+
+function bodyKey(owner: AccountNumber, seq: MailSeq): string {
+  return `mail/${sortable(owner)}/${sortable(seq)}`
+}
