@@ -10,21 +10,39 @@ export function socketNamed(name: string): SocketId {
   return name as SocketId
 }
 
-/** A datagram that a machine wants sent. */
+/** A datagram that a machine wants sent, or a batch of them to one place. */
 export interface Transmit {
   readonly to: Endpoint
   readonly bytes: Uint8Array
+  /** `bytes` are several datagrams of so many bytes each, of which the last may be shorter; one datagram when absent. */
+  readonly segmentBytes?: number
   /** The socket to send from; the machine's primary one when absent. */
   readonly via?: SocketId
   /** IP time-to-live for this datagram alone (hole punching's openers); the system's default when absent. */
   readonly ttl?: number
 }
 
+/** Takes a batch apart; `bytes` are one datagram when there is no `segmentBytes`. */
+export function forEachDatagram(
+  bytes: Uint8Array,
+  segmentBytes: number | undefined,
+  take: (datagram: Uint8Array) => void,
+): void {
+  if (segmentBytes === undefined) {
+    take(bytes)
+    return
+  }
+  for (let at = 0; at < bytes.length; at += segmentBytes) {
+    take(bytes.subarray(at, at + segmentBytes))
+  }
+}
+
 /**
  * A protocol without I/O: bytes and time come in by `handle*`, datagrams and events go out by `poll*`.
  *
  * After any call that may change it, a machine is drained completely (`pollTransmit` and `pollEvent` until
- * `undefined`, then `pollTimeout` once) before the next change. Exactly two callers do that: `io/drive.ts`
+ * `undefined`, then `pollTimeout` once) before the next change. Datagrams that the system handed over together are one
+ * change: they go in one after the other, and are acknowledged together. Exactly two callers do that: `io/drive.ts`
  * and `test/sim/world.ts`, and machines that contain other machines do it for their parts.
  */
 export interface Machine<Event> {

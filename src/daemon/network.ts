@@ -12,6 +12,7 @@ import type { SocketId } from '../core/machine.ts'
 import type { Random } from '../core/random.ts'
 import type { SecureStream } from '../io/byte-stream.ts'
 import type { DatagramStream } from '../io/datagram-stream.ts'
+import { fastestPacketAead } from '../crypto/fastest-packet-aead.ts'
 import { type Driver, drive } from '../io/drive.ts'
 import type { Store } from '../core/store.ts'
 import { hostAddresses } from '../io/host-addresses.ts'
@@ -19,6 +20,7 @@ import { openUdpSocket } from '../io/udp-socket.ts'
 import { MAPPING_CHECK_SOCKET } from '../traversal/mapping-check.ts'
 import type { ServerLinkAddress } from '../protocol/server/link.ts'
 import type { RelayStreamsEvent } from '../traversal/relay-streams.ts'
+import { datagramLength } from './datagram-length.ts'
 import { every } from './deadline.ts'
 import type { Device } from './keys.ts'
 import { PeerEndpoint } from './peer-endpoint.ts'
@@ -109,6 +111,10 @@ export class Network {
       clock,
       sockets: { primary: sockets },
       onEvent: (event, now) => this.#handle(event, now),
+    })
+    options.logger.debug('How datagrams are handled', {
+      sealing: fastestPacketAead().name,
+      batches: sockets.every((socket) => socket.hasBatches === true),
     })
     this.#addresses = this.#usableAddresses()
     this.change((now, endpoint) => endpoint.setLocalAddresses(now, this.#addresses, this.port))
@@ -247,11 +253,12 @@ export class Network {
 }
 
 async function openSockets(bind: BindAddress | undefined): Promise<readonly DatagramSocket[]> {
-  if (bind !== undefined) return [await openUdpSocket(bind)]
+  const lengthOf = datagramLength
+  if (bind !== undefined) return [await openUdpSocket({ ...bind, lengthOf })]
   for (let attempt = 1; ; attempt++) {
-    const ipv4 = await openUdpSocket({ address: '0.0.0.0', port: 0 })
+    const ipv4 = await openUdpSocket({ address: '0.0.0.0', port: 0, lengthOf })
     try {
-      return [ipv4, await openUdpSocket({ address: '::', port: ipv4.local.port })]
+      return [ipv4, await openUdpSocket({ address: '::', port: ipv4.local.port, lengthOf })]
     } catch (error) {
       const isTaken = error instanceof HollerError && error.code === 'PORT_TAKEN'
       if (!isTaken || attempt === BIND_ATTEMPTS) return [ipv4] // a host without IPv6

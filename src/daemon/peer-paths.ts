@@ -6,7 +6,7 @@ import { equalBytes, copyOf } from '../core/bytes.ts'
 import { datagramKind } from '../core/datagram-kind.ts'
 import { type Endpoint, keyOf } from '../core/endpoint.ts'
 import { earliest, type Instant } from '../core/instant.ts'
-import type { SocketId, Transmit } from '../core/machine.ts'
+import { forEachDatagram, type SocketId, type Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
 import type { Identity } from '../crypto/identity.ts'
@@ -228,7 +228,8 @@ export class PeerPaths {
       if (ready !== undefined) return ready
       const transmit = this.#agent?.pollTransmit() ?? more()
       if (transmit?.via !== this.#relay.socket) return transmit
-      this.#relay.send(transmit.bytes)
+      const { bytes, segmentBytes } = transmit
+      forEachDatagram(bytes, segmentBytes, (datagram) => this.#relay.send(datagram))
     }
   }
 

@@ -4,9 +4,8 @@
  */
 import type { Clock } from '../core/clock.ts'
 import type { DatagramSocket } from '../core/datagram-socket.ts'
-import type { Endpoint } from '../core/endpoint.ts'
 import type { Instant } from '../core/instant.ts'
-import type { Machine, SocketId, Transmit } from '../core/machine.ts'
+import { forEachDatagram, type Machine, type SocketId, type Transmit } from '../core/machine.ts'
 import { Alarm } from './alarm.ts'
 
 export interface Sockets {
@@ -87,8 +86,12 @@ class MachineDriver<Event> implements Driver {
   }
 
   #listen(socket: DatagramSocket, via?: SocketId): void {
-    socket.onDatagram((from: Endpoint, bytes: Uint8Array) => {
-      this.change((now) => this.#machine.handleDatagram(now, from, bytes, via))
+    socket.onDatagram((from, bytes, segmentBytes) => {
+      const now = this.#options.clock.now()
+      forEachDatagram(bytes, segmentBytes, (datagram) =>
+        this.#machine.handleDatagram(now, from, datagram, via),
+      )
+      this.#drain()
     })
   }
 
@@ -121,9 +124,13 @@ class MachineDriver<Event> implements Driver {
   #sendAll(): void {
     let transmit: Transmit | undefined
     while ((transmit = this.#machine.pollTransmit()) !== undefined) {
-      const { to, bytes, via, ttl } = transmit
+      const { to, bytes, segmentBytes, via, ttl } = transmit
       const socket = via === undefined ? this.#primary.get(to.family) : this.#named.get(via)
-      socket?.send(to, bytes, ttl)
+      if (segmentBytes !== undefined && socket?.sendBatch !== undefined) {
+        socket.sendBatch(to, bytes, segmentBytes)
+      } else {
+        forEachDatagram(bytes, segmentBytes, (datagram) => socket?.send(to, datagram, ttl))
+      }
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Calls of the C library that Node has no names for, through koffi, which need not be installed. Linux only: the
- * numbers of options differ elsewhere, and so do the layouts of structures.
+ * Calls of the C library that Node has no names for, through koffi, which need not be installed. Linux on 64-bit
+ * little-endian processors only: elsewhere the numbers of options and the layouts of structures differ.
  */
 import { createRequire } from 'node:module'
 import type koffi from 'koffi'
@@ -11,30 +11,47 @@ const require = createRequire(import.meta.url)
 export interface Libc {
   /** Sets an option of four bytes. False when the kernel knows no such option, or refuses the value. */
   setOption(fd: number, level: number, option: number, value: number): boolean
+  /** sendmsg(2) with a `struct msghdr`, without waiting. What was sent in bytes, or the error's number, negative. */
+  sendMessage(fd: number, message: Uint8Array): number
+  /** Where the bytes lie. Good for as long as whoever uses it keeps a reference to their `ArrayBuffer`. */
+  addressOf(bytes: Uint8Array): bigint
 }
+
+const MSG_DONTWAIT = 0x40
 
 let libc: Libc | undefined
 let isLoaded = false
 
-/** `undefined` where koffi is missing, the system is not Linux, or the process is told to do without. */
+/** `undefined` where koffi is missing, the system is another one, or the process is told to do without. */
 export function loadLibc(): Libc | undefined {
   if (isLoaded) return libc
   isLoaded = true
-  if (process.platform === 'linux') libc = optionalPackage(bindLibc)
+  const isKnown = process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch)
+  if (isKnown) libc = optionalPackage(bindLibc)
   return libc
 }
 
 function bindLibc(): Libc {
-  const { load } = require('koffi') as typeof koffi
+  const { load, errno, address } = require('koffi') as typeof koffi
   const library = load(null) // what the process itself is linked with
   const setsockopt = library.func(
     'int setsockopt(int fd, int level, int option, void *value, unsigned int length)',
   ) as (fd: number, level: number, option: number, value: Uint8Array, length: number) => number
+  const sendmsg = library.func('long sendmsg(int fd, void *message, int flags)') as (
+    fd: number,
+    message: Uint8Array,
+    flags: number,
+  ) => number
   const four = Buffer.alloc(4)
   return {
     setOption(fd, level, option, value) {
       four.writeInt32LE(value)
       return setsockopt(fd, level, option, four, four.length) === 0
     },
+    sendMessage(fd, message) {
+      const sent = sendmsg(fd, message, MSG_DONTWAIT)
+      return sent < 0 ? -errno() : sent
+    },
+    addressOf: (bytes) => address(bytes),
   }
 }

@@ -5,14 +5,19 @@
  */
 import type { SocketOptions } from 'node:dgram'
 import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised'
-import type { DatagramHandler, DatagramSocket } from '../core/datagram-socket.ts'
+import type { DatagramHandler, DatagramLength, DatagramSocket } from '../core/datagram-socket.ts'
 import { type Endpoint, endpoint, formatEndpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
+import { forEachDatagram } from '../core/machine.ts'
+import { BatchSender, receiveBatches } from './batch-sender.ts'
 import { loadLibc } from './libc.ts'
 import { socketDescriptor } from './socket-descriptor.ts'
 
-/** The default of 208 KiB holds only 92 packets of 1200 B; the kernel caps this at net.core.rmem_max. */
-const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+/** The default of 208 KiB holds only 92 packets of 1200 B; the kernel caps this at net.core.rmem_max and wmem_max. */
+const BUFFER_BYTES = 4 * 1024 * 1024
+
+/** The kernel puts no more together (UDP_GRO_CNT_MAX). What says otherwise of itself is no batch. */
+const MAX_BATCH_DATAGRAMS = 64
 
 /** What the system sends with unless told otherwise (Linux `net.ipv4.ip_default_ttl`). */
 const DEFAULT_TTL = 64
@@ -29,21 +34,29 @@ const literalLookup: NonNullable<SocketOptions['lookup']> = (address, _options, 
   callback(null, address, address.includes(':') ? 6 : 4)
 }
 
+export interface UdpSocketOptions {
+  readonly address: string
+  readonly port: number
+  /**
+   * Given, the kernel may hand over several datagrams in one piece, which are cut apart by the first one's length. So
+   * every protocol on this socket must say it, and fill its datagrams: else its datagrams may arrive glued together.
+   */
+  readonly lengthOf?: DatagramLength
+}
+
 /**
  * Binds a UDP socket; port 0 lets the system choose.
  *
  * @throws HollerError `PORT_TAKEN` when the port is in use, `CONFIG_INVALID` when the address cannot be bound.
  */
-export async function openUdpSocket(wanted: {
-  readonly address: string
-  readonly port: number
-}): Promise<DatagramSocket> {
+export async function openUdpSocket(wanted: UdpSocketOptions): Promise<DatagramSocket> {
   const isIpv6 = wanted.address.includes(':')
   const promised = DgramAsPromised.createSocket({
     type: isIpv6 ? 'udp6' : 'udp4',
     ipv6Only: isIpv6, // one socket per family, so that IPv4 peers never appear as ::ffff:…
     lookup: literalLookup,
-    recvBufferSize: RECEIVE_BUFFER_BYTES,
+    recvBufferSize: BUFFER_BYTES,
+    sendBufferSize: BUFFER_BYTES,
   })
   try {
     await promised.bind({ address: wanted.address, port: wanted.port })
@@ -51,23 +64,29 @@ export async function openUdpSocket(wanted: {
     await promised.close()
     throw bindError(wanted, error)
   }
-  return new UdpSocket(promised)
+  return new UdpSocket(promised, wanted.lengthOf)
 }
 
 class UdpSocket implements DatagramSocket {
   readonly local: Endpoint
   readonly #promised: SocketAsPromised
+  readonly #batches: BatchSender | undefined
+  readonly #lengthOf: DatagramLength | undefined
   #handler: DatagramHandler = () => undefined
   #isClosed = false
+  #sender: { readonly address: string; readonly endpoint: Endpoint } | undefined
 
-  constructor(promised: SocketAsPromised) {
+  constructor(promised: SocketAsPromised, lengthOf: DatagramLength | undefined) {
     this.#promised = promised
     const { address, port } = promised.socket.address()
     this.local = literal(address, port)
-    promised.socket.on('message', (bytes, from) => {
-      const sender = endpoint(from.address, from.port)
-      if (sender.ok) this.#handler(sender.value, bytes)
-    })
+    const libc = loadLibc()
+    const fd = socketDescriptor(promised.socket)
+    if (libc !== undefined && fd !== undefined) {
+      this.#batches = BatchSender.open(libc, fd)
+      if (lengthOf !== undefined && receiveBatches(libc, fd)) this.#lengthOf = lengthOf
+    }
+    promised.socket.on('message', (bytes, from) => this.#receive(bytes, from.address, from.port))
     // ICMP errors and the like: the datagram is lost, and loss is what every protocol above copes with.
     promised.socket.on('error', () => undefined)
   }
@@ -75,11 +94,21 @@ class UdpSocket implements DatagramSocket {
   send(to: Endpoint, bytes: Uint8Array, ttl?: number): void {
     if (this.#isClosed || to.port === 0) return
     try {
-      if (ttl === undefined) this.#promised.socket.send(bytes, to.port, to.address, ignoreOutcome)
+      if (ttl === undefined) this.#promised.socket.send(bytes, to.port, to.address)
       else this.#sendWithTtl(to, bytes, ttl)
     } catch {
       // As above: ENETUNREACH and EMSGSIZE may also be thrown at once. A datagram that cannot be sent is lost.
     }
+  }
+
+  sendBatch(to: Endpoint, bytes: Uint8Array, segmentBytes: number): void {
+    if (this.#isClosed || to.port === 0) return
+    if (this.#batches?.send(to, bytes, segmentBytes) === true) return
+    forEachDatagram(bytes, segmentBytes, (datagram) => this.send(to, datagram))
+  }
+
+  get hasBatches(): boolean {
+    return this.#batches?.isOn === true
   }
 
   onDatagram(handler: DatagramHandler): void {
@@ -100,6 +129,26 @@ class UdpSocket implements DatagramSocket {
     await this.#promised.close()
   }
 
+  #receive(bytes: Uint8Array, address: string, port: number): void {
+    const from = this.#endpointOf(address, port)
+    if (from === undefined) return
+    const segmentBytes = this.#lengthOf?.(bytes) ?? bytes.length
+    const isBatch =
+      segmentBytes < bytes.length && bytes.length <= segmentBytes * MAX_BATCH_DATAGRAMS
+    if (isBatch) this.#handler(from, bytes, segmentBytes)
+    else this.#handler(from, bytes)
+  }
+
+  // Datagrams of one sender come in rows, and judging an address costs more than comparing it.
+  #endpointOf(address: string, port: number): Endpoint | undefined {
+    const known = this.#sender
+    if (known?.address === address && known.endpoint.port === port) return known.endpoint
+    const sender = endpoint(address, port)
+    if (!sender.ok) return undefined
+    this.#sender = { address, endpoint: sender.value }
+    return sender.value
+  }
+
   /**
    * `setTTL(4); send(); setTTL(64)` leaves with 64 where dgram resolves the address later; `literalLookup` answers
    * at once, so the datagram is in the kernel when `send` returns. test/lab/ttl.lab.ts counts the hops that
@@ -109,15 +158,11 @@ class UdpSocket implements DatagramSocket {
     const { socket } = this.#promised
     socket.setTTL(ttl)
     try {
-      socket.send(bytes, to.port, to.address, ignoreOutcome)
+      socket.send(bytes, to.port, to.address)
     } finally {
       socket.setTTL(DEFAULT_TTL)
     }
   }
-}
-
-function ignoreOutcome(): void {
-  // With a callback, dgram reports a failed send here instead of as an `error` event.
 }
 
 function literal(address: string, port: number): Endpoint {

@@ -5,7 +5,7 @@ import type { Established, HandshakeDatagram, HandshakeOptions } from './handsha
 import { HandshakeInitiator } from './handshake-initiator.ts'
 import type { HandshakePattern } from './handshake-packet.ts'
 import { HandshakeResponder } from './handshake-responder.ts'
-import { expandPacketNumber, type PacketReader } from './packet.ts'
+import { DATA_OVERHEAD_BYTES, expandPacketNumber, type PacketReader } from './packet.ts'
 import { PacketProtection } from './packet-protection.ts'
 import type { Path } from './path.ts'
 
@@ -96,9 +96,10 @@ export class Handshaking {
   ): Established | undefined {
     if (this.#responder === undefined) return undefined
     const number = expandPacketNumber(packet.truncatedNumber, 0)
+    const payload = new Uint8Array(packet.end - packet.start - DATA_OVERHEAD_BYTES)
     for (const candidate of this.#responder.candidates(now)) {
       const protection = new PacketProtection(candidate.keys, 'responder')
-      if (protection.open(bytes, packet, number) !== undefined) return candidate
+      if (protection.open(bytes, packet, number, payload)) return candidate
     }
     if (this.#early.length < MAX_EARLY_PACKETS) {
       this.#early.push({ bytes: copyOf(bytes.subarray(packet.start, packet.end)), from })

@@ -4,7 +4,12 @@ import type { Instant } from '../core/instant.ts'
 import type { Session } from './connection-session.ts'
 import { type AckRanges, type FrameSink, frameTypes } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
-import { expandPacketNumber, type PacketReader } from './packet.ts'
+import {
+  BASE_DATAGRAM_BYTES,
+  DATA_OVERHEAD_BYTES,
+  expandPacketNumber,
+  type PacketReader,
+} from './packet.ts'
 import type { Path } from './path.ts'
 import { priorityOf, type StreamId } from './streams/stream-id.ts'
 import { type Violation, violation } from './transport-error.ts'
@@ -18,6 +23,8 @@ export interface PeerClose {
 export class PacketReceiving implements FrameSink {
   readonly #session: Session
   readonly #reader = new FrameReader()
+  #scratch = new Uint8Array(BASE_DATAGRAM_BYTES) // grows to the longest packet: ≤ 65,535
+  #payload = this.#scratch
   #from: Path
   #packetBytes = 0
   #number = 0
@@ -36,25 +43,26 @@ export class PacketReceiving implements FrameSink {
     return this.#peerClose
   }
 
-  /** The frames of an authentic packet never seen before, or nothing. */
-  open(bytes: Uint8Array, packet: PacketReader): Uint8Array | undefined {
+  /** Opens an authentic packet never seen before; its frames stay until the next one is opened. */
+  open(bytes: Uint8Array, packet: PacketReader): boolean {
     const { protection } = this.#session
     const generation = protection.receiveGeneration
     this.#number = expandPacketNumber(packet.truncatedNumber, protection.largestReceived + 1)
-    const payload = protection.open(bytes, packet, this.#number)
-    if (payload === undefined) this.#session.packetsDropped += 1
+    this.#makeRoom(packet.end - packet.start - DATA_OVERHEAD_BYTES)
+    const isOpen = protection.open(bytes, packet, this.#number, this.#payload)
+    if (!isOpen) this.#session.packetsDropped += 1
     else if (protection.receiveGeneration !== generation) this.#forgetKeyLater()
-    return payload
+    return isOpen
+  }
+
+  /** Whether the packet that `open` has just opened is a CLOSE: ours always begin with it. */
+  get isClose(): boolean {
+    const [first] = this.#payload
+    return first === frameTypes.transportClose || first === frameTypes.applicationClose
   }
 
   /** Takes in the frames of the packet that `open` has just opened. */
-  take(
-    now: Instant,
-    payload: Uint8Array,
-    packet: PacketReader,
-    bytes: Uint8Array,
-    from: Path,
-  ): Violation | undefined {
+  take(now: Instant, packet: PacketReader, bytes: Uint8Array, from: Path): Violation | undefined {
     const session = this.#session
     const number = this.#number
     const isNewest = number === session.protection.largestReceived
@@ -64,7 +72,7 @@ export class PacketReceiving implements FrameSink {
     this.#wantsAckNow = packet.asksForAck
     this.#isProbing = true
     this.#noteArrival(now, packet, bytes)
-    const wrong = this.#reader.readAll(payload, this)
+    const wrong = this.#reader.readAll(this.#payload, this)
     if (wrong !== undefined) return wrong
     const { received, paths, rttMs } = session
     received.handleReceived(now, number, this.#isEliciting, this.#wantsAckNow, rttMs)
@@ -176,14 +184,16 @@ export class PacketReceiving implements FrameSink {
     session.localIds.handleUsed(bytes, packet.start + 1)
   }
 
+  // Most packets are as long as the one before.
+  #makeRoom(payloadBytes: number): void {
+    if (payloadBytes === this.#payload.length) return
+    if (payloadBytes > this.#scratch.length) this.#scratch = new Uint8Array(payloadBytes)
+    this.#payload = this.#scratch.subarray(0, payloadBytes)
+  }
+
   // RFC 9001 §6.5: late packets of the generation before are still welcome for three PTOs.
   #forgetKeyLater(): void {
     const session = this.#session
     session.forgetKeyAt = (session.now + 3 * session.recovery.ptoMs) as Instant
   }
-}
-
-/** Whether an opened packet is a CLOSE: ours always begin with it. */
-export function isClosePayload(payload: Uint8Array): boolean {
-  return payload[0] === frameTypes.transportClose || payload[0] === frameTypes.applicationClose
 }

@@ -5,22 +5,32 @@
  * and chat go as far as the window allows; bulk also waits for the pacer; acknowledgements alone wait for nothing. What
  * is less pressing fills the room that is left. Nothing is queued between a stream and the wire, so a chat frame never
  * stands behind a file's packets.
+ *
+ * Packets of a file leave in batches: one piece of memory with packets of equal size, the last may be shorter, which the
+ * kernel takes in one call. A batch is what the pacer lets go now, and at most a millisecond of its rate.
  */
 import type { Instant } from '../core/instant.ts'
 import type { Transmit } from '../core/machine.ts'
 import type { Session } from './connection-session.ts'
+import { DatagramSlab } from './datagram-slab.ts'
 import { FrameWriter } from './frame-writer.ts'
-import { BASE_DATAGRAM_BYTES, DATA_OVERHEAD_BYTES } from './packet.ts'
-import { type Path, transmitOn } from './path.ts'
+import { BASE_DATAGRAM_BYTES, DATA_HEADER_BYTES, TAG_BYTES } from './packet.ts'
+import { transmitOn } from './path.ts'
 import type { PathProbe } from './path-validation.ts'
 import { sentFlags } from './sent-packets.ts'
 import type { StreamPriority } from './streams/stream-id.ts'
 
-/** The largest packet that MTU discovery ever tries, and so all that a packet is built in. */
-const LARGEST_DATAGRAM_BYTES = 1472
-
 /** With less room in the window a packet is not worth its overhead: the next acknowledgement gives more. */
 const SMALLEST_USEFUL_ROOM = 256
+
+/** What Linux takes in one call (UDP_MAX_SEGMENTS), and the largest UDP payload over IPv4. */
+const MAX_BATCH_PACKETS = 64
+const MAX_BATCH_BYTES = 65_507
+/** As Linux TCP sizes its own bursts: on a slow path a longer one would be a queue. */
+const MAX_BATCH_MS = 1
+
+/** One for all connections: regions are handed out once. */
+const slab = new DatagramSlab()
 
 const ELICITING = sentFlags.ackEliciting | sentFlags.inFlight
 
@@ -29,8 +39,7 @@ type Occasion = 'probe' | 'urgent' | 'bulk' | 'acknowledgement'
 
 export class PacketSending {
   readonly #session: Session
-  readonly #scratch = Buffer.allocUnsafe(LARGEST_DATAGRAM_BYTES)
-  readonly #writer = new FrameWriter(this.#scratch)
+  readonly #writer = new FrameWriter(slab.memory)
   readonly #header = {
     destination: new Uint8Array(0) as Uint8Array,
     packetBytes: 0,
@@ -42,6 +51,9 @@ export class PacketSending {
   #sealedGeneration = 0
   #isEliciting = false
   #isPadded = false
+  /** Where the packet being built begins in the slab, and where its frames do. */
+  #start = 0
+  #bodyStart = 0
 
   constructor(session: Session) {
     this.#session = session
@@ -61,20 +73,51 @@ export class PacketSending {
       const probe = paths.pollProbe(now, recovery.ptoMs)
       if (probe !== undefined) return this.#buildPathProbe(now, probe)
     }
-    // What pressed may have turned out to be settled: then the next occasion counts.
-    return this.#buildMtuProbe(now) ?? this.#nextPacket(now) ?? this.#nextPacket(now)
+    return this.#buildMtuProbe(now) ?? this.#nextBatch(now)
   }
 
   /** A packet with nothing but a CLOSE in it, to be kept and sent again as it is. */
   buildClose(now: Instant, isByApplication: boolean, code: number, reason: string): Uint8Array {
-    this.#begin(BASE_DATAGRAM_BYTES)
+    this.#begin(slab.reserve(BASE_DATAGRAM_BYTES), BASE_DATAGRAM_BYTES)
     this.#writer.close(isByApplication, code, reason)
-    return this.#seal(now, 0)
+    return slab.take(this.#seal(now, 0))
   }
 
-  #nextPacket(now: Instant): Transmit | undefined {
-    const occasion = this.#occasion(now)
-    return occasion === undefined ? undefined : this.#buildPacket(now, occasion)
+  #nextBatch(now: Instant): Transmit | undefined {
+    const { paths, mtu } = this.#session
+    let occasion: Occasion | undefined
+    let bytes = 0
+    // What pressed may have turned out to be settled: then the next occasion counts.
+    for (let attempt = 0; attempt < 2 && bytes === 0; attempt++) {
+      occasion = this.#occasion(now)
+      if (occasion === undefined) return undefined
+      const wanted = occasion === 'bulk' ? this.#batchPackets : 1
+      const start = slab.reserve(wanted * mtu.datagramBytes)
+      bytes = this.#buildPacket(now, occasion, start)
+      if (bytes === 0 || wanted === 1) continue
+      return this.#extendBatch(now, start, bytes, wanted)
+    }
+    return bytes === 0 ? undefined : transmitOn(paths.current, slab.take(bytes))
+  }
+
+  /** Adds packets of the same size to the first one, up to `most` in all or until one turns out shorter. */
+  #extendBatch(now: Instant, start: number, segmentBytes: number, most: number): Transmit {
+    const { paths, mtu } = this.#session
+    let total = segmentBytes
+    if (segmentBytes === mtu.datagramBytes) {
+      for (let count = 1; count < most && this.#occasion(now) === 'bulk'; count++) {
+        const bytes = this.#buildPacket(now, 'bulk', start + total)
+        total += bytes
+        if (bytes < segmentBytes) break
+      }
+    }
+    return transmitOn(paths.current, slab.take(total), segmentBytes)
+  }
+
+  get #batchPackets(): number {
+    const { pacer, mtu } = this.#session
+    const bytes = Math.min(MAX_BATCH_BYTES, MAX_BATCH_MS * pacer.rate)
+    return Math.max(1, Math.min(MAX_BATCH_PACKETS, Math.floor(bytes / mtu.datagramBytes)))
   }
 
   #occasion(now: Instant): Occasion | undefined {
@@ -117,10 +160,11 @@ export class PacketSending {
     )
   }
 
-  #buildPacket(now: Instant, occasion: Occasion): Transmit | undefined {
+  /** The size of the packet that is now in the slab at `start`; 0 when there turned out to be nothing to say. */
+  #buildPacket(now: Instant, occasion: Occasion, start: number): number {
     const session = this.#session
     this.#updateKeys(now)
-    this.#begin(this.#sizeFor(occasion))
+    this.#begin(start, this.#sizeFor(occasion))
     const hasAck = this.#writeAck(now)
     if (occasion === 'acknowledgement') {
       if (session.received.wantsPing && session.recovery.windowRoom >= SMALLEST_USEFUL_ROOM) {
@@ -131,10 +175,9 @@ export class PacketSending {
       if (occasion === 'probe' && !this.#isEliciting) this.#isEliciting = this.#writer.ping()
     }
     if (hasAck) session.received.handleAckSent(!this.#isEliciting)
-    if (this.#writer.at === 0) return undefined
+    if (this.#writer.at === this.#bodyStart) return 0
     if (this.#isPadded) this.#writer.padTo(this.#writer.end)
-    const flags = this.#isEliciting ? ELICITING : 0
-    return this.#finish(now, flags, session.paths.current)
+    return this.#seal(now, this.#isEliciting ? ELICITING : 0)
   }
 
   // Probes are small, so that they pass where large packets have stopped to (RFC 8899 §4.3).
@@ -235,47 +278,48 @@ export class PacketSending {
     const { mtu, recovery, paths } = this.#session
     const bytes = mtu.wantedProbe(now)
     if (bytes === undefined) return undefined
-    this.#begin(bytes)
+    this.#begin(slab.reserve(bytes), bytes)
     this.#writer.ping()
     this.#writer.padTo(this.#writer.end)
     mtu.handleProbeSent(recovery.sent.next, bytes)
-    return this.#finish(now, sentFlags.ackEliciting | sentFlags.mtuProbe, paths.current)
+    const built = this.#seal(now, sentFlags.ackEliciting | sentFlags.mtuProbe)
+    return transmitOn(paths.current, slab.take(built))
   }
 
   // Not entered as wanting an acknowledgement: on another path than the rest it must not set off probes, nor give round
   // trips. The challenge has its own repetition.
   #buildPathProbe(now: Instant, probe: PathProbe): Transmit {
-    this.#begin(probe.bytes)
+    this.#begin(slab.reserve(probe.bytes), probe.bytes)
     if (probe.kind === 'challenge') this.#writer.pathChallenge(probe.data)
     else this.#writer.pathResponse(probe.data)
     this.#writer.padTo(this.#writer.end)
-    return this.#finish(now, 0, probe.path)
+    return transmitOn(probe.path, slab.take(this.#seal(now, 0)))
   }
 
-  #begin(datagramBytes: number): void {
-    this.#writer.reset(this.#scratch, 0, datagramBytes - DATA_OVERHEAD_BYTES)
+  // What is written from here on lies where it will be sealed.
+  #begin(start: number, datagramBytes: number): void {
+    this.#start = start
+    this.#bodyStart = start + DATA_HEADER_BYTES
+    this.#writer.reset(slab.memory, this.#bodyStart, start + datagramBytes - TAG_BYTES)
     this.#isEliciting = false
     this.#isPadded = false
   }
 
-  #finish(now: Instant, flags: number, path: Path): Transmit {
-    return transmitOn(path, this.#seal(now, flags))
-  }
-
-  #seal(now: Instant, flags: number): Uint8Array {
+  #seal(now: Instant, flags: number): number {
     const session = this.#session
     const { recovery, protection, remoteIds, keyUsage } = session
     const header = this.#header
-    const packet = Buffer.allocUnsafe(this.#writer.at + DATA_OVERHEAD_BYTES)
+    const bodyEnd = this.#writer.at
+    const bytes = bodyEnd + TAG_BYTES - this.#start
     header.destination = remoteIds.current
-    header.packetBytes = packet.length
+    header.packetBytes = bytes
     header.number = recovery.sent.next
     header.keyPhase = protection.sendGeneration & 3
     header.asksForAck = (flags & sentFlags.ackEliciting) !== 0 && this.#fallsSilent()
-    protection.seal(packet, header, this.#scratch.subarray(0, this.#writer.at))
-    keyUsage.handleSent(packet.length)
-    this.#note(now, packet.length, flags)
-    return packet
+    protection.seal(slab.memory, this.#start, bodyEnd, header)
+    keyUsage.handleSent(bytes)
+    this.#note(now, bytes, flags)
+    return bytes
   }
 
   #fallsSilent(): boolean {

@@ -26,7 +26,7 @@ import type {
 import { Handshaking } from './connection-handshaking.ts'
 import { LocalIds } from './connection-ids.ts'
 import { type ConnectionOptions, newHandshake, sessionOptions } from './connection-options.ts'
-import { isClosePayload, PacketReceiving, type PeerClose } from './connection-receiving.ts'
+import { PacketReceiving, type PeerClose } from './connection-receiving.ts'
 import { PacketSending } from './connection-sending.ts'
 import { MAX_WAITING_DATAGRAMS, Session } from './connection-session.ts'
 import { statsOf } from './connection-stats.ts'
@@ -288,13 +288,12 @@ export class Connection implements Machine<ConnectionEvent> {
       this.#connect(now, proven, from)
     }
     const live = this.#live
-    const payload = live?.receiving.open(bytes, packet)
-    if (live === undefined || payload === undefined) return
+    if (live?.receiving.open(bytes, packet) !== true) return
     if (this.#state.kind !== 'connected') {
-      this.#handleAfterClose(payload)
+      this.#handleAfterClose(live.receiving.isClose)
       return
     }
-    const wrong = live.receiving.take(now, payload, packet, bytes, from)
+    const wrong = live.receiving.take(now, packet, bytes, from)
     this.#confirmHandshake()
     const said = live.receiving.peerClose
     if (wrong !== undefined) this.#closeForViolation(now, live, wrong)
@@ -352,9 +351,9 @@ export class Connection implements Machine<ConnectionEvent> {
   }
 
   // What still comes finds a peer that does not know: it is told again, until it says CLOSE itself.
-  #handleAfterClose(payload: Uint8Array): void {
+  #handleAfterClose(isClose: boolean): void {
     if (!('closing' in this.#state)) return
-    if (this.#state.kind === 'closing' && isClosePayload(payload)) this.#end(this.#state.last)
+    if (this.#state.kind === 'closing' && isClose) this.#end(this.#state.last)
     else this.#state.closing.handlePacket()
   }
 

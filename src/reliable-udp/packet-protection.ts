@@ -8,8 +8,9 @@
  */
 import { utf8 } from '../core/bytes.ts'
 import type { Instant } from '../core/instant.ts'
-import { openAead, sealAead } from '../crypto/aead.ts'
+import { fastestPacketAead } from '../crypto/fastest-packet-aead.ts'
 import { hkdfSha256 } from '../crypto/hash.ts'
+import type { PacketAead } from '../crypto/packet-aead.ts'
 import { DATA_HEADER_BYTES, type DataHeader, type PacketReader, writeDataHeader } from './packet.ts'
 import { ReplayWindow } from '../core/replay-window.ts'
 import type { StreamSide } from './streams/stream-id.ts'
@@ -23,6 +24,7 @@ export interface DirectionKeys {
 }
 
 export class PacketProtection {
+  readonly #aead: PacketAead
   readonly #seen = new ReplayWindow()
   readonly #sendNonce: Buffer
   readonly #receiveNonce: Buffer
@@ -35,7 +37,8 @@ export class PacketProtection {
   #openedGeneration = 0
   #failures = 0
 
-  constructor(keys: DirectionKeys, side: StreamSide) {
+  constructor(keys: DirectionKeys, side: StreamSide, aead: PacketAead = fastestPacketAead()) {
+    this.#aead = aead
     this.#sendKey = keys.send
     this.#receiveKey = keys.receive
     this.#nextReceiveKey = nextKey(keys.receive)
@@ -65,27 +68,29 @@ export class PacketProtection {
     return this.#seen.largest
   }
 
-  /** Puts the whole packet into `target`, which is exactly as long as the header says. */
-  seal(target: Uint8Array, header: DataHeader, payload: Uint8Array): void {
-    writeDataHeader(target, 0, header)
+  /** Completes the packet at `start`, whose frames lie where they belong, up to `bodyEnd`: header before, tag after. */
+  seal(bytes: Uint8Array, start: number, bodyEnd: number, header: DataHeader): void {
+    writeDataHeader(bytes, start, header)
     setNonce(this.#sendNonce, header.number)
-    const associated = target.subarray(0, DATA_HEADER_BYTES)
-    target.set(sealAead(this.#sendKey, this.#sendNonce, associated, payload), DATA_HEADER_BYTES)
+    const bodyStart = start + DATA_HEADER_BYTES
+    this.#aead.seal(this.#sendKey, this.#sendNonce, bytes, start, bodyStart, bodyEnd)
   }
 
-  /** The frames of a packet never seen before; `undefined` for duplicates, replays and forgeries. */
-  open(bytes: Uint8Array, packet: PacketReader, number: number): Uint8Array | undefined {
-    if (!this.#seen.isFresh(number)) return undefined
+  /**
+   * Puts the frames of a packet never seen before into `target`, which is as long as they are; false for duplicates,
+   * replays and forgeries.
+   */
+  open(bytes: Uint8Array, packet: PacketReader, number: number, target: Uint8Array): boolean {
+    if (!this.#seen.isFresh(number)) return false
     const generation = this.#generationOf(packet.keyPhase)
-    const payload = this.#openWith(this.#keyOf(generation), bytes, packet, number)
-    if (payload === undefined) {
+    if (!this.#openWith(this.#keyOf(generation), bytes, packet, number, target)) {
       this.#failures += 1
-      return undefined
+      return false
     }
     this.#seen.mark(number)
     this.#openedGeneration = generation
     if (generation > this.#receiveGeneration) this.#advanceReceiving()
-    return payload
+    return true
   }
 
   /** Seals with the next generation from now on. The peer follows when it sees the first such packet. */
@@ -129,12 +134,20 @@ export class PacketProtection {
     bytes: Uint8Array,
     packet: PacketReader,
     number: number,
-  ): Uint8Array | undefined {
-    if (key === undefined) return undefined
+    target: Uint8Array,
+  ): boolean {
+    if (key === undefined) return false
     setNonce(this.#receiveNonce, number)
     const bodyStart = packet.start + DATA_HEADER_BYTES
-    const header = bytes.subarray(packet.start, bodyStart)
-    return openAead(key, this.#receiveNonce, header, bytes.subarray(bodyStart, packet.end))
+    return this.#aead.open(
+      key,
+      this.#receiveNonce,
+      bytes,
+      packet.start,
+      bodyStart,
+      packet.end,
+      target,
+    )
   }
 }
 

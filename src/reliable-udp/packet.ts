@@ -41,6 +41,12 @@ export function packetConnectionId(bytes: Uint8Array): ConnectionId | undefined 
   return connectionIdOf(bytes.subarray(1, 1 + CONNECTION_ID_BYTES))
 }
 
+/** How long the packet that begins here says it is; only for one of this protocol. */
+export function packetBytes(bytes: Uint8Array): number | undefined {
+  if (bytes.length < COMMON_HEADER_BYTES) return undefined
+  return (byteAt(bytes, 9) << 8) | byteAt(bytes, 10)
+}
+
 export function firstByte(kind: PacketKind, lowBits: number): number {
   return 0x40 | (packetKinds.indexOf(kind) << 4) | lowBits
 }

@@ -20,6 +20,13 @@ export function differsByPortOnly(a: Path, b: Path): boolean {
   return a.via === b.via && a.to.address === b.to.address
 }
 
-export function transmitOn(path: Path, bytes: Uint8Array): Transmit {
-  return path.via === undefined ? { to: path.to, bytes } : { to: path.to, bytes, via: path.via }
+/** `segmentBytes` where the bytes are a batch. */
+export function transmitOn({ to, via }: Path, bytes: Uint8Array, segmentBytes?: number): Transmit {
+  const isBatch = segmentBytes !== undefined && segmentBytes < bytes.length
+  return {
+    to,
+    bytes,
+    ...(via === undefined ? {} : { via }),
+    ...(isBatch ? { segmentBytes } : {}),
+  }
 }

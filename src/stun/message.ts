@@ -8,6 +8,12 @@ export const MAGIC_COOKIE = 0x2112a442
 
 export const HEADER_BYTES = 20
 
+/** How long the message that begins here says it is (RFC 8489 §5). */
+export function stunBytes(datagram: Uint8Array): number | undefined {
+  if (datagram.length < HEADER_BYTES) return undefined
+  return HEADER_BYTES + (((datagram[2] ?? 0) << 8) | (datagram[3] ?? 0))
+}
+
 export const BINDING = 0x001
 
 const TRANSACTION_ID_BYTES = 12

@@ -90,6 +90,12 @@ export function probeTagOf(datagram: Uint8Array): ProbeTag | undefined {
   return toHex(datagram.subarray(TAG, SEQUENCE)) as ProbeTag
 }
 
+/** How long the probe that begins here is; `undefined` when it is none of this version. */
+export function probeBytes(datagram: Uint8Array): number | undefined {
+  const kind = KINDS[(datagram[0] ?? 0) ^ MARK]
+  return kind === undefined ? undefined : sizeOf(kind)
+}
+
 export function encodeProbe(key: ProbeKey, probe: Probe): Uint8Array {
   const bytes = Buffer.alloc(sizeOf(probe.kind))
   const { seen, transaction } = probe

@@ -96,6 +96,43 @@ describe('drive()', () => {
     assert.deepEqual(events, ['rang'])
   })
 
+  it('sends a batch as the datagrams it is made of, and takes one in as one change', async () => {
+    const receiver = await openUdpSocket({ ...anyPort, lengthOf: () => 3 })
+    const sender = await openUdpSocket(anyPort)
+    const [speaker, hearer] = [new Talker(), new Talker()]
+    const heard: string[] = []
+
+    await new Promise<void>((resolve) => {
+      const listening = drive(hearer, {
+        clock: systemClock,
+        sockets: { primary: [receiver] },
+        onEvent: (event) => {
+          heard.push(event)
+          if (!event.endsWith(' gh')) return
+          listening.stop()
+          resolve()
+        },
+      })
+      const speaking = drive(speaker, {
+        clock: systemClock,
+        sockets: { primary: [sender] },
+        onEvent: () => undefined,
+      })
+      speaking.change(() =>
+        speaker.transmits.push({
+          to: receiver.local,
+          bytes: Buffer.from('abcdefgh'),
+          segmentBytes: 3,
+        }),
+      )
+      speaking.stop()
+    })
+
+    const from = `primary ${formatEndpoint(sender.local)}`
+    assert.deepEqual(heard, [`${from} abc`, `${from} def`, `${from} gh`])
+    await Promise.all([receiver.close(), sender.close()])
+  })
+
   it('drains what an event handler commands', async () => {
     const socket = await openUdpSocket(anyPort)
     const talker = new Talker()

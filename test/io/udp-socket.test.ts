@@ -57,6 +57,44 @@ describe('openUdpSocket()', () => {
     await socket.close()
   })
 
+  for (const address of ['127.0.0.1', '::1']) {
+    it(`sends a batch over ${address} as the datagrams it is made of`, async () => {
+      const receiver = await openUdpSocket({ address, port: 0 })
+      const sender = await openUdpSocket({ address, port: 0 })
+      const batch = Buffer.alloc(40 * 1_200 + 700)
+      for (let n = 0; n <= 40; n++) batch.writeUInt16BE(n, n * 1_200)
+      const heard: [number, number][] = []
+
+      await new Promise<void>((resolve) => {
+        receiver.onDatagram((from, bytes, segmentBytes) => {
+          assert.deepEqual(from, sender.local)
+          assert.equal(segmentBytes, undefined, 'nobody asked for batches')
+          heard.push([Buffer.from(bytes).readUInt16BE(0), bytes.length])
+          if (heard.length === 41) resolve()
+        })
+        sender.sendBatch?.(receiver.local, batch, 1_200)
+      })
+
+      const expected = Array.from({ length: 41 }, (_, n) => [n, n === 40 ? 700 : 1_200])
+      assert.deepEqual(heard, expected)
+      assert.equal(sender.hasBatches, loadLibc() !== undefined)
+      await Promise.all([receiver.close(), sender.close()])
+    })
+  }
+
+  it('takes nothing for a batch that says it holds more datagrams than the kernel glues', async () => {
+    const receiver = await openUdpSocket({ ...anyPort, lengthOf: () => 1 })
+    const sender = await openUdpSocket(anyPort)
+
+    const heard = await new Promise<readonly [number, number | undefined]>((resolve) => {
+      receiver.onDatagram((_from, bytes, segmentBytes) => resolve([bytes.length, segmentBytes]))
+      sender.send(receiver.local, new Uint8Array(65))
+    })
+
+    assert.deepEqual(heard, [65, undefined])
+    await Promise.all([receiver.close(), sender.close()])
+  })
+
   it('says whether it can keep datagrams whole, and sends either way', async () => {
     const receiver = await openUdpSocket(anyPort)
     const sender = await openUdpSocket(anyPort)

@@ -6,7 +6,11 @@ import type { ConnectionEvent } from '../../src/reliable-udp/connection-event.ts
 import { Connection } from '../../src/reliable-udp/connection.ts'
 import { FrameWriter } from '../../src/reliable-udp/frame-writer.ts'
 import { HandshakeInitiator } from '../../src/reliable-udp/handshake-initiator.ts'
-import { DATA_OVERHEAD_BYTES, PacketReader } from '../../src/reliable-udp/packet.ts'
+import {
+  DATA_HEADER_BYTES,
+  DATA_OVERHEAD_BYTES,
+  PacketReader,
+} from '../../src/reliable-udp/packet.ts'
 import { PacketProtection } from '../../src/reliable-udp/packet-protection.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import { type CollectedFrame, collectFrames } from './frame-collector.ts'
@@ -89,7 +93,8 @@ export class HostilePeer {
       keyPhase: this.#protection.sendGeneration & 3,
       asksForAck: false,
     }
-    this.#protection.seal(bytes, header, payload)
+    bytes.set(payload, DATA_HEADER_BYTES)
+    this.#protection.seal(bytes, 0, DATA_HEADER_BYTES + payload.length, header)
     this.sendRaw(bytes)
   }
 
@@ -137,7 +142,8 @@ export class HostilePeer {
   #read(bytes: Uint8Array): void {
     const packet = new PacketReader()
     if (!packet.read(bytes, 0) || packet.kind !== 'data') return
-    const payload = this.#protection.open(bytes, packet, packet.truncatedNumber)
-    if (payload !== undefined) this.answers.push(...collectFrames(payload).frames)
+    const payload = new Uint8Array(packet.end - packet.start - DATA_OVERHEAD_BYTES)
+    const isOpen = this.#protection.open(bytes, packet, packet.truncatedNumber, payload)
+    if (isOpen) this.answers.push(...collectFrames(payload).frames)
   }
 }

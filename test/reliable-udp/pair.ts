@@ -6,7 +6,7 @@ import { strict as assert } from 'node:assert'
 import { utf8 } from '../../src/core/bytes.ts'
 import type { Endpoint } from '../../src/core/endpoint.ts'
 import { type Instant, instant } from '../../src/core/instant.ts'
-import type { Transmit } from '../../src/core/machine.ts'
+import { forEachDatagram, type Transmit } from '../../src/core/machine.ts'
 import { staticKeyFromSeed } from '../../src/crypto/static-key.ts'
 import type { ConnectionEvent } from '../../src/reliable-udp/connection-event.ts'
 import type { ConnectionOptions } from '../../src/reliable-udp/connection-options.ts'
@@ -180,7 +180,10 @@ export class Pair {
     const { connection } = side
     for (;;) {
       let transmit: Transmit | undefined
-      while ((transmit = connection.pollTransmit()) !== undefined) this.#send(side, transmit)
+      while ((transmit = connection.pollTransmit()) !== undefined) {
+        const { to, bytes, segmentBytes } = transmit
+        forEachDatagram(bytes, segmentBytes, (datagram) => this.#send(side, to, datagram))
+      }
       const event = connection.pollEvent()
       if (event === undefined) break
       side.events.push(event)
@@ -189,14 +192,14 @@ export class Pair {
     this.#timeouts.set(side, connection.pollTimeout())
   }
 
-  #send(side: Side, transmit: Transmit): void {
-    side.sent.push(transmit.bytes)
-    const bytes = this.tamper(side, transmit.bytes)
+  #send(side: Side, to: Endpoint, datagram: Uint8Array): void {
+    side.sent.push(datagram)
+    const bytes = this.tamper(side, datagram)
     const from = side.addresses[0]
     if (bytes === undefined || from === undefined) return
     const other = this.other(side)
     const isThere = other.addresses.some(
-      (address) => address.port === transmit.to.port && address.address === transmit.to.address,
+      (address) => address.port === to.port && address.address === to.address,
     )
     if (!isThere) return
     const link = side === this.a ? this.linkAB : this.linkBA

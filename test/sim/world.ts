@@ -13,7 +13,7 @@
  * `simulate.ts` prints the seed and the last packets when a test fails.
  */
 import type { Instant } from '../../src/core/instant.ts'
-import type { Machine, SocketId } from '../../src/core/machine.ts'
+import { forEachDatagram, type Machine, type SocketId } from '../../src/core/machine.ts'
 import { EventQueue } from './event-queue.ts'
 import { Host, type SimHandler, type SimSocket, type SimSocketOptions } from './host.ts'
 import { Attachment, type LinkPair, Network } from './network.ts'
@@ -282,9 +282,9 @@ class RunningMachine<Event> implements Running {
     for (;;) {
       const transmit = this.#machine.pollTransmit()
       if (transmit === undefined || this.#isStopped) return
-      const { to, bytes, via, ttl } = transmit
+      const { to, bytes, segmentBytes, via, ttl } = transmit
       const socket = via === undefined ? this.#primary : this.#named.get(via)
-      socket?.send(to, bytes, ttl)
+      forEachDatagram(bytes, segmentBytes, (datagram) => socket?.send(to, datagram, ttl))
     }
   }
 

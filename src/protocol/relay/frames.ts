@@ -102,6 +102,9 @@ export const MAX_RELAY_FRAME_BYTES = 1472
 
 const MARK = 0b1000_0000 // relay frame, version 00
 
+/** In the order of their numbers on the wire; DATA is as long as what it carries. */
+const FRAME_BYTES = [undefined, BIND_BYTES, 25, 21, 10, 17, 17, 9] as const
+
 const types = {
   data: 0,
   bind: 1,
@@ -208,6 +211,11 @@ export function encodeData(channel: ChannelId, payload: Uint8Array): Uint8Array 
   writeChannel(frame, channel)
   frame.set(payload, DATA_HEADER_BYTES)
   return frame
+}
+
+/** How long the frame that begins here is; `undefined` for DATA, and when it is none of this version. */
+export function relayFrameBytes(datagram: Uint8Array): number | undefined {
+  return FRAME_BYTES[(datagram[0] ?? 0) ^ MARK]
 }
 
 /** The sender's channel, if `datagram` is a DATA frame: the relay's fast path asks this first and builds nothing. */
