@@ -192,7 +192,7 @@ export class PeerConnection {
       case 'datagram':
         return
       case 'closed':
-        this.#tellClosed(event.reason)
+        this.#tellClosed(event.reason === 'reset' ? 'outlived' : event.reason)
         return
     }
   }

@@ -11,6 +11,8 @@ export type CloseReason =
   | 'handshake-failed'
   /** The peer broke the protocol; it was told so. */
   | 'protocol-violation'
+  /** The peer has lost the connection with its memory, and said so (`stateless-reset.ts`). */
+  | 'reset'
 
 export interface ClosedEvent {
   readonly kind: 'closed'

@@ -10,6 +10,7 @@ import { RESET_TOKEN_BYTES } from './frame.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import { CONNECTION_ID_BYTES, type ConnectionId, connectionIdOf } from './packet.ts'
 import type { SentPackets } from './sent-packets.ts'
+import { resetTokenOf } from './stateless-reset.ts'
 import { type Violation, violation } from './transport-error.ts'
 
 /** Unused ids the peer has in stock: one for its next move, one for the move that follows at once. */
@@ -32,6 +33,7 @@ interface LocalId {
 /** The ids that packets to us carry. */
 export class LocalIds {
   readonly #random: Random
+  readonly #resetKey: Uint8Array | undefined
   readonly #events: EventSink<ConnectionIdEvent>
   #ids: LocalId[] = [] // ≤ STOCK + 3: the initial one, the last, the present, and the stock
   #owed: number[] = [] // ≤ STOCK + 2: sequences to be told
@@ -43,8 +45,10 @@ export class LocalIds {
     random: Random,
     initial: Uint8Array | undefined,
     events: EventSink<ConnectionIdEvent>,
+    resetKey?: Uint8Array,
   ) {
     this.#random = random
+    this.#resetKey = resetKey
     this.#events = events
     if (initial !== undefined) this.#ids.push(this.#localId(-1, initial))
     this.#ids.push(this.#fresh())
@@ -120,47 +124,69 @@ export class LocalIds {
   }
 
   #localId(sequence: number, bytes: Uint8Array): LocalId {
+    const key = this.#resetKey
     return {
       sequence,
       bytes: copyOf(bytes),
-      resetToken: copyOf(this.#random.bytes(RESET_TOKEN_BYTES)),
+      // Without a key nobody ever shows it: the peer waits in vain, and for its idle time.
+      resetToken:
+        key === undefined
+          ? copyOf(this.#random.bytes(RESET_TOKEN_BYTES))
+          : resetTokenOf(key, bytes),
       name: connectionIdOf(bytes),
     }
   }
 }
 
+interface RemoteId {
+  readonly sequence: number
+  readonly bytes: Uint8Array
+  readonly resetToken: Uint8Array | undefined
+}
+
 /** The ids that our packets carry. */
 export class RemoteIds {
-  #spare: { readonly sequence: number; readonly bytes: Uint8Array }[] = [] // ≤ MAX_REMOTE_IDS
-  #sequence = 0
-  #current: Uint8Array
+  #spare: RemoteId[] = [] // ≤ MAX_REMOTE_IDS
+  #current: RemoteId
 
-  constructor(first: Uint8Array) {
-    this.#current = copyOf(first)
+  /** The one told in the handshake. */
+  constructor(first: Uint8Array, resetToken: Uint8Array | undefined) {
+    const token = resetToken === undefined ? undefined : copyOf(resetToken)
+    this.#current = { sequence: 0, bytes: copyOf(first), resetToken: token }
   }
 
   get current(): Uint8Array {
-    return this.#current
+    return this.#current.bytes
+  }
+
+  /** What a stateless reset of the peer would carry. */
+  get resetToken(): Uint8Array | undefined {
+    return this.#current.resetToken
   }
 
   /** Changes to one never used; stays where the stock is empty. */
   moveOn(): void {
     const next = this.#spare.shift()
-    if (next === undefined) return
-    this.#current = next.bytes
-    this.#sequence = next.sequence
+    if (next !== undefined) this.#current = next
   }
 
-  handleNew(sequence: number, retirePriorTo: number, id: Uint8Array): Violation | undefined {
+  handleNew(
+    sequence: number,
+    retirePriorTo: number,
+    id: Uint8Array,
+    resetToken: Uint8Array,
+  ): Violation | undefined {
     const known = this.#spare.find((spare) => spare.sequence === sequence)
     if (known !== undefined) {
       if (equalBytes(known.bytes, id)) return undefined
       return violation('protocolViolation', 'two connection ids of one sequence')
     }
-    if (sequence > this.#sequence) this.#spare.push({ sequence, bytes: copyOf(id) })
+    if (sequence > this.#current.sequence) {
+      this.#spare.push({ sequence, bytes: copyOf(id), resetToken: copyOf(resetToken) })
+    }
     this.#spare.sort((a, b) => a.sequence - b.sequence)
     this.#spare = this.#spare.filter((spare) => spare.sequence >= retirePriorTo)
-    if (this.#sequence < retirePriorTo) this.moveOn()
+    if (this.#current.sequence < retirePriorTo) this.moveOn()
     if (this.#spare.length <= MAX_REMOTE_IDS) return undefined
     return violation('connectionIdLimit', 'more connection ids than anybody needs')
   }

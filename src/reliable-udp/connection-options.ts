@@ -1,19 +1,21 @@
-import { copyOf } from '../core/bytes.ts'
+import { copyOf, equalBytes } from '../core/bytes.ts'
 import type { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
 import type { StaticKey } from '../crypto/static-key.ts'
 import type { ControllerFactory } from './congestion/controller.ts'
 import { Cubic } from './congestion/cubic.ts'
 import type { ConnectionEvent } from './connection-event.ts'
-import { Handshaking } from './connection-handshaking.ts'
+import { Handshaking, type Settled } from './connection-handshaking.ts'
 import type { LocalIds } from './connection-ids.ts'
 import type { SessionOptions } from './connection-session.ts'
-import { type Established, MAX_HANDSHAKE_PAYLOAD_BYTES } from './handshake.ts'
+import { type HandshakeOptions, MAX_HANDSHAKE_PAYLOAD_BYTES } from './handshake.ts'
 import type { HandshakePattern } from './handshake-packet.ts'
 import { DATAGRAM_SIZES } from './mtu-discovery.ts'
 import { CONNECTION_ID_BYTES } from './packet.ts'
 import { DEFAULT_KEY_LIMITS, type KeyLimits } from './packet-protection.ts'
 import type { Path } from './path.ts'
+import type { RetryTokens } from './retry-token.ts'
+import { resetTokenOf } from './stateless-reset.ts'
 import { MAX_ACK_DELAY_MS } from './received-packets.ts'
 import type { StreamSide } from './streams/stream-id.ts'
 import { INITIAL_CONNECTION_WINDOW_BYTES, INITIAL_STREAM_WINDOW_BYTES } from './streams/streams.ts'
@@ -23,8 +25,11 @@ import type { TransportParameters } from './transport-parameters.ts'
 /** A NAT forgets a mapping after 30 s at the earliest common setting; a path that is silent for longer is no path. */
 export const DEFAULT_IDLE_TIMEOUT_MS = 30_000
 
+/** `either`: both knock, or both may; for peers that meet by hole punching. The other side must do the same, or answer. */
+export type ConnectionRole = StreamSide | 'either'
+
 export interface ConnectionOptions {
-  readonly role: StreamSide
+  readonly role: ConnectionRole
   readonly staticKey: StaticKey
   /** What both sides know and must agree on. */
   readonly prologue: Uint8Array
@@ -44,11 +49,15 @@ export interface ConnectionOptions {
   readonly newController?: ControllerFactory
   readonly keyLimits?: KeyLimits
   readonly idleTimeoutMs?: number
+  /** Makes the tokens by which the peer knows that we lost the connection (`stateless-reset.ts`); none without it. */
+  readonly resetKey?: Uint8Array
+  readonly retryTokens?: RetryTokens
 }
 
 const newCubic: ControllerFactory = (_now, datagramBytes) => new Cubic(datagramBytes)
 
 function ownParameters(options: ConnectionOptions, sourceId: Uint8Array): TransportParameters {
+  const { resetKey } = options
   return {
     idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
     maxDatagramBytes: DATAGRAM_SIZES.at(-1) ?? 0,
@@ -57,6 +66,7 @@ function ownParameters(options: ConnectionOptions, sourceId: Uint8Array): Transp
     maxStreams: MAX_PEER_STREAMS,
     maxAckDelayMs: MAX_ACK_DELAY_MS,
     sourceId,
+    resetToken: resetKey === undefined ? undefined : resetTokenOf(resetKey, sourceId),
   }
 }
 
@@ -67,38 +77,51 @@ export function newHandshake(options: ConnectionOptions, sourceId: Uint8Array): 
   if (options.payload.length > MAX_HANDSHAKE_PAYLOAD_BYTES) {
     throw new RangeError('The handshake payload is too long')
   }
-  const { staticKey, prologue, payload, random, accept, remoteStatic } = options
-  const parameters = ownParameters(options, sourceId)
-  const common = {
-    staticKey,
-    prologue,
-    payload,
-    parameters,
-    random,
-    ...(accept === undefined ? {} : { accept }),
-  }
-  if (options.role === 'responder') return new Handshaking({ ...common, role: 'responder' })
+  const { role, remoteStatic } = options
   const pattern = options.pattern ?? (remoteStatic === undefined ? 'XX' : 'IK')
-  return new Handshaking({
-    ...common,
-    role: 'initiator',
+  const initiator = {
     pattern,
     initialId,
     ...(remoteStatic === undefined ? {} : { remoteStatic }),
+  }
+  return new Handshaking({
+    ...commonOptions(options, sourceId),
+    isResponder: role !== 'initiator',
+    ...(role === 'responder' ? {} : { initiator }),
   })
+}
+
+function commonOptions(options: ConnectionOptions, sourceId: Uint8Array): HandshakeOptions {
+  const { staticKey, prologue, payload, random, retryTokens } = options
+  const accept = acceptOf(options)
+  return {
+    staticKey,
+    prologue,
+    payload,
+    random,
+    parameters: ownParameters(options, sourceId),
+    ...(accept === undefined ? {} : { accept }),
+    ...(retryTokens === undefined ? {} : { retryTokens }),
+  }
+}
+
+/** Who knows whom it wants to meet wants nobody else, also where it answers. */
+function acceptOf({ accept, remoteStatic }: ConnectionOptions): HandshakeOptions['accept'] {
+  if (remoteStatic === undefined) return accept
+  return (found, payload) => equalBytes(found, remoteStatic) && accept?.(found, payload) !== false
 }
 
 export function sessionOptions(
   options: ConnectionOptions,
-  established: Established,
+  { established, side }: Settled,
   path: Path,
   localIds: LocalIds,
   events: OutboundQueue<ConnectionEvent>,
 ): SessionOptions {
   return {
-    side: options.role,
+    side,
     path,
-    isPathPinned: options.role === 'initiator',
+    isPathPinned: side === 'initiator',
     random: options.random,
     events,
     localIds,

@@ -1,6 +1,7 @@
 /** One data packet in: opened, its frames handed to the parts they are for, its arrival noted. */
 import { copyOf } from '../core/bytes.ts'
 import type { Instant } from '../core/instant.ts'
+import { timingSafeEqual } from '../crypto/hash.ts'
 import type { Session } from './connection-session.ts'
 import { type AckRanges, type FrameSink, frameTypes } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
@@ -11,6 +12,7 @@ import {
   type PacketReader,
 } from './packet.ts'
 import type { Path } from './path.ts'
+import { RESET_BYTES, resetTokenIn } from './stateless-reset.ts'
 import { priorityOf, type StreamId } from './streams/stream-id.ts'
 import { type Violation, violation } from './transport-error.ts'
 
@@ -41,6 +43,14 @@ export class PacketReceiving implements FrameSink {
   /** What the peer said when it closed. */
   get peerClose(): PeerClose | undefined {
     return this.#peerClose
+  }
+
+  /** Not a packet at all, but the peer's word that it knows nothing of us any more. */
+  isReset(bytes: Uint8Array, packet: PacketReader): boolean {
+    if (packet.end - packet.start !== RESET_BYTES) return false
+    const token = resetTokenIn(bytes.subarray(packet.start, packet.end))
+    const known = this.#session.remoteIds.resetToken
+    return token !== undefined && known !== undefined && timingSafeEqual(token, known)
   }
 
   /** Opens an authentic packet never seen before; its frames stay until the next one is opened. */
@@ -146,9 +156,10 @@ export class PacketReceiving implements FrameSink {
     sequence: number,
     retirePriorTo: number,
     id: Uint8Array,
+    resetToken: Uint8Array,
   ): Violation | undefined {
     this.#isEliciting = true
-    return this.#session.remoteIds.handleNew(sequence, retirePriorTo, id)
+    return this.#session.remoteIds.handleNew(sequence, retirePriorTo, id, resetToken)
   }
 
   onPathChallenge(data: Uint8Array): void {

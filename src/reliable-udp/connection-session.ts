@@ -82,7 +82,7 @@ export class Session implements PacketFate {
     this.#idleFrom = now
     this.events = options.events
     this.localIds = options.localIds
-    this.remoteIds = new RemoteIds(parameters.sourceId)
+    this.remoteIds = new RemoteIds(parameters.sourceId, parameters.resetToken)
     this.protection = new PacketProtection(established.keys, options.side)
     this.keyUsage = new KeyUsage(now, options.keyLimits)
     this.paths = new PathValidation(options.random, options.path, options.isPathPinned)

@@ -23,7 +23,7 @@ import type {
   ConnectionEvent,
   ConnectionStats,
 } from './connection-event.ts'
-import { Handshaking } from './connection-handshaking.ts'
+import type { Handshaking, Settled } from './connection-handshaking.ts'
 import { LocalIds } from './connection-ids.ts'
 import { type ConnectionOptions, newHandshake, sessionOptions } from './connection-options.ts'
 import { PacketReceiving, type PeerClose } from './connection-receiving.ts'
@@ -32,7 +32,6 @@ import { MAX_WAITING_DATAGRAMS, Session } from './connection-session.ts'
 import { statsOf } from './connection-stats.ts'
 import { SessionTimers } from './connection-timers.ts'
 import { DeadlineTable } from './deadline-table.ts'
-import type { Established } from './handshake.ts'
 import { LARGEST_UNRELIABLE_BYTES } from './frame.ts'
 import { type ConnectionId, PacketReader } from './packet.ts'
 import { differsByPortOnly, type Path, pathOf, samePath, transmitOn } from './path.ts'
@@ -77,8 +76,8 @@ export class Connection implements Machine<ConnectionEvent> {
     const { role, random, path } = options
     this.#options = options
     this.#path = path
-    const initialId = role === 'responder' ? options.initialId : undefined
-    this.#localIds = new LocalIds(random, initialId, this.#events)
+    const initialId = role === 'initiator' ? undefined : options.initialId
+    this.#localIds = new LocalIds(random, initialId, this.#events, options.resetKey)
     this.#handshake = newHandshake(options, this.#localIds.first)
   }
 
@@ -94,6 +93,16 @@ export class Connection implements Machine<ConnectionEvent> {
   /** Where packets go. */
   get path(): Path {
     return this.#live?.session.paths.current ?? this.#path
+  }
+
+  /** Somebody knocked in a way that made sense: without, a responder that nobody expected is not worth keeping. */
+  get isApproached(): boolean {
+    return this.#handshake?.hasAttempts === true || !this.#isBeforeSession
+  }
+
+  /** How the peer tells that it has lost the connection: the token of the id that our packets carry now. */
+  get peerResetToken(): Uint8Array | undefined {
+    return this.#live?.session.remoteIds.resetToken
   }
 
   get stats(): ConnectionStats {
@@ -264,15 +273,15 @@ export class Connection implements Machine<ConnectionEvent> {
       case 'handshake': {
         const whole = bytes.subarray(packet.start, packet.end)
         this.#handshake?.handlePacket(now, whole, from)
-        const established = this.#handshake?.established
-        if (established !== undefined && this.#isBeforeSession)
-          this.#connect(now, established, from)
+        const settled = this.#handshake?.settled
+        if (settled !== undefined && this.#isBeforeSession) this.#connect(now, settled, from)
         return
       }
       case 'version-negotiation':
         this.#handshake?.handleVersionNegotiation(bytes.subarray(packet.start, packet.end))
         return
-      case 'retry': // reserved
+      case 'retry':
+        this.#handshake?.handleRetry(now, bytes.subarray(packet.start, packet.end))
         return
     }
   }
@@ -288,6 +297,10 @@ export class Connection implements Machine<ConnectionEvent> {
       this.#connect(now, proven, from)
     }
     const live = this.#live
+    if (live?.receiving.isReset(bytes, packet) === true) {
+      this.#end(closed('reset', transportErrorCodes.none, 'the peer has lost the connection'))
+      return
+    }
     if (live?.receiving.open(bytes, packet) !== true) return
     if (this.#state.kind !== 'connected') {
       this.#handleAfterClose(live.receiving.isClose)
@@ -300,12 +313,12 @@ export class Connection implements Machine<ConnectionEvent> {
     else if (said !== undefined) this.#startDraining(now, live, said)
   }
 
-  #connect(now: Instant, established: Established, from: Path): void {
-    const { remoteStatic, payload } = established
-    if (this.#options.role === 'responder') this.#path = from
+  #connect(now: Instant, settled: Settled, from: Path): void {
+    const { remoteStatic, payload } = settled.established
+    if (settled.side === 'responder') this.#path = from
     const session = new Session(
       now,
-      sessionOptions(this.#options, established, this.#path, this.#localIds, this.#events),
+      sessionOptions(this.#options, settled, this.#path, this.#localIds, this.#events),
     )
     const sending = new PacketSending(session)
     const timers = new SessionTimers(session, sending, this.#deadlines)
@@ -315,7 +328,8 @@ export class Connection implements Machine<ConnectionEvent> {
     this.#events.push({ kind: 'connected', remoteStatic, payload })
     this.#localIds.issueStock()
     const early = this.#handshake?.early ?? []
-    if (this.#options.role === 'responder') this.#confirmHandshake()
+    this.#handshake?.settle(settled.side)
+    if (settled.side === 'responder') this.#confirmHandshake()
     for (const packet of early) this.#handleEarly(now, packet.bytes, packet.from)
   }
 

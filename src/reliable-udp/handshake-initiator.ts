@@ -1,7 +1,8 @@
-import { equalBytes } from '../core/bytes.ts'
+import { copyOf, equalBytes } from '../core/bytes.ts'
 import { after, earliest, type Instant } from '../core/instant.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import { NoiseHandshake } from '../crypto/noise.ts'
+import { KEY_BYTES } from '../crypto/raw-key.ts'
 import { afterAbsence } from './absence.ts'
 import {
   boundPrologue,
@@ -16,6 +17,7 @@ import {
 } from './handshake.ts'
 import {
   decodeHandshakePacket,
+  decodeRetry,
   decodeVersionNegotiation,
   encodeHandshakePacket,
   type HandshakePacket,
@@ -33,12 +35,19 @@ export interface InitiatorOptions extends HandshakeOptions {
   readonly initialId: Uint8Array
 }
 
+/** More than one: the responder's secret may have changed between a token and its use. */
+const MAX_RETRIES = 3
+
 export class HandshakeInitiator implements Handshake {
   readonly #options: InitiatorOptions
   readonly #ephemeralSeed: Uint8Array
   readonly #out = new OutboundQueue<HandshakeDatagram>()
   #noise: NoiseHandshake
+  /** The first Noise message. */
+  readonly #message: Uint8Array
   #packet: Uint8Array
+  #token: Uint8Array = new Uint8Array(0)
+  #tokensTaken = 0
   #retries = new RetrySchedule()
   #giveUpAt: Instant | undefined
   #established: Established | undefined
@@ -49,7 +58,18 @@ export class HandshakeInitiator implements Handshake {
     this.#options = options
     this.#ephemeralSeed = options.random.bytes(32)
     this.#noise = this.#newNoise()
-    this.#packet = this.#encodeInitial()
+    this.#message = this.#writeInitial()
+    this.#packet = this.#encodeInitial(this.#message)
+  }
+
+  /** Public, and as good as random: what decides between two who knock at once. */
+  get ephemeral(): Uint8Array {
+    return ephemeralOf(this.#message)
+  }
+
+  /** Knocks, and was not answered. */
+  get isKnocking(): boolean {
+    return this.#giveUpAt !== undefined && this.#established === undefined
   }
 
   get established(): Established | undefined {
@@ -94,11 +114,26 @@ export class HandshakeInitiator implements Handshake {
       if (!this.#noise.isMyTurn && !this.#noise.isComplete) return
       // It was authentic, and still not whom we want: back to where we were, with the same ephemeral key.
       this.#noise = this.#newNoise()
-      this.#encodeInitial()
+      this.#writeInitial()
       return
     }
     this.#established = established
     if (this.#options.pattern === 'IK') this.confirm()
+  }
+
+  /** The responder is busy: the same Noise message goes again at once, with its token (RFC 9000 §8.1.2). */
+  handleRetry(now: Instant, bytes: Uint8Array): void {
+    const packet = decodeRetry(bytes)
+    const { initialId, parameters } = this.#options
+    if (!packet.ok || !this.isKnocking || this.#tokensTaken >= MAX_RETRIES) return
+    if (!equalBytes(packet.value.destination, parameters.sourceId)) return
+    if (!equalBytes(packet.value.source, initialId)) return
+    if (equalBytes(packet.value.token, this.#token)) return
+    this.#tokensTaken += 1
+    this.#token = copyOf(packet.value.token)
+    this.#packet = this.#encodeInitial(this.#message)
+    this.#retries = new RetrySchedule()
+    this.#send(now)
   }
 
   handleVersionNegotiation(bytes: Uint8Array): void {
@@ -177,13 +212,16 @@ export class HandshakeInitiator implements Handshake {
     })
   }
 
-  // XX's first payload is readable by everybody: ours waits for the third message.
-  #encodeInitial(): Uint8Array {
-    const { pattern, parameters, payload, initialId } = this.#options
+  // XX's first payload is readable by everybody: ours waits for the third message. Always the same bytes.
+  #writeInitial(): Uint8Array {
+    const { pattern, parameters, payload } = this.#options
     const inside =
       pattern === 'IK' ? encodeHandshakePayload(parameters, payload) : new Uint8Array(0)
-    const message = this.#noise.writeMessage(inside)
-    return this.#encode('initial', initialId, message, BASE_DATAGRAM_BYTES)
+    return this.#noise.writeMessage(inside)
+  }
+
+  #encodeInitial(message: Uint8Array): Uint8Array {
+    return this.#encode('initial', this.#options.initialId, message, BASE_DATAGRAM_BYTES)
   }
 
   #encode(
@@ -200,9 +238,15 @@ export class HandshakeInitiator implements Handshake {
         version: PROTOCOL_VERSION,
         destination,
         source: parameters.sourceId,
+        token: step === 'initial' ? this.#token : new Uint8Array(0),
         message,
       },
       paddedTo,
     )
   }
+}
+
+/** Noise's first message begins with the initiator's ephemeral key, in either pattern. */
+export function ephemeralOf(firstMessage: Uint8Array): Uint8Array {
+  return firstMessage.subarray(0, KEY_BYTES)
 }

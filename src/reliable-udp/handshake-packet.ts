@@ -4,10 +4,11 @@
  *     0 1 0 0 S S P P | destination id (8) | length (2) | version (4) | source id (8)
  *       | token length (1) | token | message length (2) | Noise message | zeros …
  *
- * S: 0 initial, 1 response, 2 final. P: 0 IK, 1 XX. The token is reserved for the retry cookie: empty when sent,
- * skipped when received. Nothing here is secret; ids, version and pattern are proven by the Noise prologue and payloads.
+ * S: 0 initial, 1 response, 2 final. P: 0 IK, 1 XX. The token is the one of a RETRY packet, else empty. Nothing here is
+ * secret; ids, version and pattern are proven by the Noise prologue and payloads.
  *
- *     0 1 1 1 r r r r | destination id (8) | length (2) | source id (8) | supported version (4) …
+ *     0 1 1 0 r r r r | destination id (8) | length (2) | source id (8) | token length (1) | token          retry
+ *     0 1 1 1 r r r r | destination id (8) | length (2) | source id (8) | supported version (4) …           versions
  */
 import { type Decoded, decoded, malformed } from '../core/decoded.ts'
 import { COMMON_HEADER_BYTES, CONNECTION_ID_BYTES, firstByte } from './packet.ts'
@@ -31,7 +32,18 @@ export interface HandshakePacket {
   readonly version: number
   readonly destination: Uint8Array // 8 bytes
   readonly source: Uint8Array // 8 bytes
+  /** What a RETRY gave; empty without one. */
+  readonly token: Uint8Array // ≤ 255 bytes
   readonly message: Uint8Array
+}
+
+/** Under load: send the same initial once more, with this token. */
+export interface RetryPacket {
+  /** The initiator's own id. */
+  readonly destination: Uint8Array // 8 bytes
+  /** The id that the initial was sent to: who never saw it cannot name it. */
+  readonly source: Uint8Array // 8 bytes
+  readonly token: Uint8Array // ≤ 255 bytes
 }
 
 export interface VersionNegotiation {
@@ -45,7 +57,8 @@ const FIXED_BYTES = COMMON_HEADER_BYTES + 4 + CONNECTION_ID_BYTES + 1 + 2
 
 /** `paddedTo` fills up with zeros to at least that length. */
 export function encodeHandshakePacket(packet: HandshakePacket, paddedTo = 0): Uint8Array {
-  const length = Math.max(FIXED_BYTES + packet.message.length, paddedTo)
+  const { token, message } = packet
+  const length = Math.max(FIXED_BYTES + token.length + message.length, paddedTo)
   const writer = new ByteWriter(new Uint8Array(length))
   const lowBits = (handshakeSteps.indexOf(packet.step) << 2) | (packet.pattern === 'IK' ? 0 : 1)
   writer.unsigned(firstByte('handshake', lowBits), 1)
@@ -53,9 +66,10 @@ export function encodeHandshakePacket(packet: HandshakePacket, paddedTo = 0): Ui
   writer.unsigned(length, 2)
   writer.unsigned(packet.version, 4)
   writer.raw(packet.source)
-  writer.unsigned(0, 1)
-  writer.unsigned(packet.message.length, 2)
-  writer.raw(packet.message)
+  writer.unsigned(token.length, 1)
+  writer.raw(token)
+  writer.unsigned(message.length, 2)
+  writer.raw(message)
   return writer.bytes
 }
 
@@ -67,14 +81,38 @@ export function decodeHandshakePacket(bytes: Uint8Array): Decoded<HandshakePacke
   reader.skip(2)
   const version = reader.unsigned(4)
   const source = reader.take(CONNECTION_ID_BYTES)
-  reader.skip(reader.unsigned(1))
+  const token = reader.take(reader.unsigned(1))
   const message = reader.take(reader.unsigned(2))
   if (reader.isBroken) return malformed('handshake packet too short')
   const step = handshakeSteps[(first >> 2) & 3]
   if (step === undefined) return malformed('unknown handshake step')
   if ((first & 3) > 1) return malformed('unknown handshake pattern')
   const pattern = (first & 3) === 0 ? 'IK' : 'XX'
-  return decoded({ step, pattern, version, destination, source, message })
+  return decoded({ step, pattern, version, destination, source, token, message })
+}
+
+export function encodeRetry({ destination, source, token }: RetryPacket): Uint8Array {
+  const length = COMMON_HEADER_BYTES + CONNECTION_ID_BYTES + 1 + token.length
+  const writer = new ByteWriter(new Uint8Array(length))
+  writer.unsigned(firstByte('retry', 0), 1)
+  writer.raw(destination)
+  writer.unsigned(length, 2)
+  writer.raw(source)
+  writer.unsigned(token.length, 1)
+  writer.raw(token)
+  return writer.bytes
+}
+
+/** `bytes` is one packet, already cut out by its length. The result's fields are views into it. */
+export function decodeRetry(bytes: Uint8Array): Decoded<RetryPacket> {
+  const reader = new ByteReader(bytes)
+  reader.skip(1)
+  const destination = reader.take(CONNECTION_ID_BYTES)
+  reader.skip(2)
+  const source = reader.take(CONNECTION_ID_BYTES)
+  const token = reader.take(reader.unsigned(1))
+  if (reader.isBroken) return malformed('retry too short')
+  return decoded({ destination, source, token })
 }
 
 export function encodeVersionNegotiation(packet: VersionNegotiation): Uint8Array {

@@ -23,13 +23,16 @@ import {
 import {
   decodeHandshakePacket,
   encodeHandshakePacket,
+  encodeRetry,
   encodeVersionNegotiation,
   type HandshakePacket,
   PROTOCOL_VERSION,
   RESERVED_VERSION,
 } from './handshake-packet.ts'
+import { HandshakeThrottle, SESSION_LIMITS } from './handshake-throttle.ts'
 import { BASE_DATAGRAM_BYTES } from './packet.ts'
 import { type Path, samePath } from './path.ts'
+import { RetryTokens } from './retry-token.ts'
 
 /** More true ones than one there are never; a forger who reads along and is quicker could as well drop the packets. */
 const MAX_ATTEMPTS = 4
@@ -54,6 +57,8 @@ export class HandshakeResponder implements Handshake {
   readonly failure = 'nobody came'
   readonly #options: HandshakeOptions
   readonly #secret: Uint8Array
+  readonly #tokens: RetryTokens
+  readonly #throttle = new HandshakeThrottle(SESSION_LIMITS)
   readonly #out = new OutboundQueue<HandshakeDatagram>()
   #attempts: Attempt[] = [] // ≤ MAX_ATTEMPTS, oldest dropped
   #giveUpAt: Instant | undefined
@@ -63,6 +68,12 @@ export class HandshakeResponder implements Handshake {
   constructor(options: HandshakeOptions) {
     this.#options = options
     this.#secret = options.random.bytes(32)
+    this.#tokens = options.retryTokens ?? new RetryTokens(options.random)
+  }
+
+  /** Somebody knocked, and was answered. */
+  get hasAttempts(): boolean {
+    return this.#attempts.length > 0
   }
 
   /** XX: complete and proven by the final message. */
@@ -136,12 +147,25 @@ export class HandshakeResponder implements Handshake {
       return
     }
     const known = this.#attempts.find((attempt) => equalBytes(attempt.initial, packet.message))
+    if (known === undefined && !this.#admits(now, packet, from)) return
     const attempt = known ?? this.#newAttempt(now, packet, from)
     if (attempt === undefined) return
     if (!samePath(attempt.path, from)) attempt.budgetBytes = 0
     attempt.path = from
     attempt.budgetBytes += AMPLIFICATION_LIMIT * packetBytes
     this.#respond(now, attempt)
+  }
+
+  // Nothing is computed for, or kept of, an initial that has to come again.
+  #admits(now: Instant, { source, destination, token }: HandshakePacket, from: Path): boolean {
+    const isProven = this.#tokens.isValid(now, from.to, source, token)
+    const admission = this.#throttle.admit(now, isProven)
+    if (admission === 'retry') {
+      const answer = this.#tokens.issue(now, from.to, source)
+      const bytes = encodeRetry({ destination: source, source: destination, token: answer })
+      this.#out.push({ path: from, bytes })
+    }
+    return admission === 'admitted'
   }
 
   #newAttempt(now: Instant, packet: HandshakePacket, from: Path): Attempt | undefined {
@@ -221,6 +245,7 @@ export class HandshakeResponder implements Handshake {
         version: PROTOCOL_VERSION,
         destination: packet.source,
         source: this.#options.parameters.sourceId,
+        token: new Uint8Array(0),
         message,
       },
       BASE_DATAGRAM_BYTES,

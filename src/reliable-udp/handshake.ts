@@ -20,6 +20,7 @@ import type { StaticKey } from '../crypto/static-key.ts'
 import { type HandshakePattern, PROTOCOL_VERSION } from './handshake-packet.ts'
 import type { DirectionKeys } from './packet-protection.ts'
 import type { Path } from './path.ts'
+import type { RetryTokens } from './retry-token.ts'
 import {
   decodeTransportParameters,
   encodeTransportParameters,
@@ -50,6 +51,8 @@ export interface HandshakeOptions {
   readonly random: Random
   /** Refuses a peer before anything is concluded from it: the handshake goes on waiting for the right one. */
   readonly accept?: (remoteStatic: Uint8Array, payload: Uint8Array) => boolean
+  /** Shared by the responders of one endpoint; else each has its own. */
+  readonly retryTokens?: RetryTokens
 }
 
 /** What a finished handshake gives. */

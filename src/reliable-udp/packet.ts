@@ -3,7 +3,7 @@
  *
  *     0 1 T T K K A r | connection id (8, receiver's) | length (2) | packet number (4, truncated) | AEAD( frames ) + tag (16)
  *
- * T: 0 handshake, 1 data, 2 retry (reserved), 3 version negotiation. K: key phase, the key generation modulo 4.
+ * T: 0 handshake, 1 data, 2 retry, 3 version negotiation. K: key phase, the key generation modulo 4.
  * A: the sender falls silent after this packet, so acknowledge at once. r: zero when sent, not looked at when received.
  * `length` is the whole packet's, from the first byte on: it splits datagrams that the kernel or the sender
  * put together. The whole header is the AEAD's associated data.

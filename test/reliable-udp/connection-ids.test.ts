@@ -113,11 +113,12 @@ describe('LocalIds', () => {
 
 describe('RemoteIds', () => {
   const id = (value: number): Uint8Array => new Uint8Array(8).fill(value)
+  const token = new Uint8Array(16)
 
   it('moves on to ids in their order, and stays where there are none', () => {
-    const ids = new RemoteIds(id(0))
-    ids.handleNew(2, 0, id(2))
-    ids.handleNew(1, 0, id(1))
+    const ids = new RemoteIds(id(0), undefined)
+    ids.handleNew(2, 0, id(2), token)
+    ids.handleNew(1, 0, id(1), token)
     ids.moveOn()
     assert.deepEqual(ids.current, id(1))
     ids.moveOn()
@@ -126,31 +127,40 @@ describe('RemoteIds', () => {
   })
 
   it('does not take a used one again', () => {
-    const ids = new RemoteIds(id(0))
-    ids.handleNew(1, 0, id(1))
+    const ids = new RemoteIds(id(0), undefined)
+    ids.handleNew(1, 0, id(1), token)
     ids.moveOn()
-    ids.handleNew(1, 0, id(1))
+    ids.handleNew(1, 0, id(1), token)
     ids.moveOn()
 
     assert.deepEqual(ids.current, id(1))
   })
 
   it('leaves ids that the peer retires', () => {
-    const ids = new RemoteIds(id(0))
-    ids.handleNew(1, 0, id(1))
-    ids.handleNew(2, 2, id(2))
+    const ids = new RemoteIds(id(0), undefined)
+    ids.handleNew(1, 0, id(1), token)
+    ids.handleNew(2, 2, id(2), token)
 
     assert.deepEqual(ids.current, id(2))
   })
 
   it('refuses two ids of one sequence, and more than eight', () => {
-    const ids = new RemoteIds(id(0))
-    assert.equal(ids.handleNew(1, 0, id(1)), undefined)
-    assert.equal(ids.handleNew(1, 0, id(1)), undefined)
-    assert.equal(ids.handleNew(1, 0, id(9))?.text, 'two connection ids of one sequence')
+    const ids = new RemoteIds(id(0), undefined)
+    assert.equal(ids.handleNew(1, 0, id(1), token), undefined)
+    assert.equal(ids.handleNew(1, 0, id(1), token), undefined)
+    assert.equal(ids.handleNew(1, 0, id(9), token)?.text, 'two connection ids of one sequence')
     for (let sequence = 2; sequence <= 8; sequence++) {
-      assert.equal(ids.handleNew(sequence, 0, id(sequence)), undefined)
+      assert.equal(ids.handleNew(sequence, 0, id(sequence), token), undefined)
     }
-    assert.equal(ids.handleNew(9, 0, id(9))?.text, 'more connection ids than anybody needs')
+    assert.equal(ids.handleNew(9, 0, id(9), token)?.text, 'more connection ids than anybody needs')
+  })
+
+  it('keeps with each id the token of its reset', () => {
+    const ids = new RemoteIds(id(0), new Uint8Array(16).fill(1))
+    ids.handleNew(1, 0, id(1), new Uint8Array(16).fill(2))
+
+    assert.deepEqual(ids.resetToken, new Uint8Array(16).fill(1))
+    ids.moveOn()
+    assert.deepEqual(ids.resetToken, new Uint8Array(16).fill(2))
   })
 })

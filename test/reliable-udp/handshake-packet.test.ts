@@ -22,6 +22,7 @@ describe('encodeHandshakePacket()', () => {
       version: 1,
       destination,
       source,
+      token: new Uint8Array(0),
       message,
     })
 
@@ -40,7 +41,15 @@ describe('encodeHandshakePacket()', () => {
 
   it('pads with zeros and counts them in the length', () => {
     const bytes = encodeHandshakePacket(
-      { step: 'initial', pattern: 'IK', version: 1, destination, source, message: fromHex('aa') },
+      {
+        step: 'initial',
+        pattern: 'IK',
+        version: 1,
+        destination,
+        source,
+        token: new Uint8Array(0),
+        message: fromHex('aa'),
+      },
       1200,
     )
     const packet = new PacketReader()
@@ -60,21 +69,22 @@ describe('decodeHandshakePacket()', () => {
         fc.nat({ max: 2 ** 32 - 1 }),
         fc.uint8Array({ maxLength: 900 }),
         (step, pattern, version, message) => {
-          const packet = { step, pattern, version, destination, source, message }
+          const token = message.subarray(0, 20)
+          const packet = { step, pattern, version, destination, source, token, message }
           const read = decodeHandshakePacket(encodeHandshakePacket(packet, 1200))
           assert.ok(read.ok)
           const { value } = read
           assert.deepEqual([value.step, value.pattern, value.version], [step, pattern, version])
           assert.deepEqual(
-            [value.destination, value.source, value.message].map(toHex),
-            [destination, source, message].map(toHex),
+            [value.destination, value.source, value.token, value.message].map(toHex),
+            [destination, source, token, message].map(toHex),
           )
         },
       ),
     )
   })
 
-  it('skips a token, which is reserved', () => {
+  it('reads a token', () => {
     const bytes = fromHex(
       '40' +
         '0102030405060708' +
@@ -89,6 +99,7 @@ describe('decodeHandshakePacket()', () => {
     const read = decodeHandshakePacket(bytes)
 
     assert.ok(read.ok)
+    assert.equal(toHex(read.value.token), 'ffff')
     assert.equal(toHex(read.value.message), 'aa')
   })
 
@@ -99,6 +110,7 @@ describe('decodeHandshakePacket()', () => {
       version: 1,
       destination,
       source,
+      token: new Uint8Array(0),
       message: fromHex('aabb'),
     })
     for (const first of [0x4c, 0x42, 0x43]) {

@@ -53,6 +53,7 @@ export class HostilePeer {
         maxStreams: 10,
         maxAckDelayMs: 25,
         sourceId: new Uint8Array(8).fill(9),
+        resetToken: undefined,
       },
     })
     handshake.start(instant(this.now))

@@ -15,6 +15,7 @@ const parameters: TransportParameters = {
   maxStreams: 64,
   maxAckDelayMs: 25,
   sourceId: fromHex('0102030405060708'),
+  resetToken: Uint8Array.from(fromHex('0102030405060708090a0b0c0d0e0f10')),
 }
 
 describe('decodeTransportParameters()', () => {

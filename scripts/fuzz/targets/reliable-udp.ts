@@ -12,8 +12,10 @@ import {
 } from '../../../src/reliable-udp/handshake.ts'
 import {
   decodeHandshakePacket,
+  decodeRetry,
   decodeVersionNegotiation,
   encodeHandshakePacket,
+  encodeRetry,
   encodeVersionNegotiation,
 } from '../../../src/reliable-udp/handshake-packet.ts'
 import {
@@ -155,6 +157,7 @@ function someParameters(random: Random): TransportParameters {
     maxStreams: size(random),
     maxAckDelayMs: below(random, 2 ** 14),
     sourceId: random.bytes(8),
+    resetToken: below(random, 2) === 0 ? undefined : random.bytes(16),
   }
 }
 
@@ -170,6 +173,7 @@ function someHandshakePacket(random: Random): Uint8Array {
       version: pick(random, [1, 2, 0x1a2a3a4a]),
       destination: random.bytes(8),
       source: random.bytes(8),
+      token: random.bytes(below(random, 30)),
       message: random.bytes(below(random, 200)),
     },
     pick(random, [0, 1200]),
@@ -281,6 +285,20 @@ export const reliableUdpTargets: readonly FuzzTarget[] = [
     format: 'binary',
     inputs: (random) => some(random, 60, someHandshakePacket),
     check: codecCheck(decodeHandshakePacket, (packet) => encodeHandshakePacket(packet)),
+  },
+  {
+    name: 'reliable-udp/retries',
+    about: 'the cookie of a busy responder',
+    format: 'binary',
+    inputs: (random) =>
+      some(random, 10, () =>
+        encodeRetry({
+          destination: random.bytes(8),
+          source: random.bytes(8),
+          token: random.bytes(20),
+        }),
+      ),
+    check: codecCheck(decodeRetry, encodeRetry),
   },
   {
     name: 'reliable-udp/version-negotiation',
