@@ -24,6 +24,7 @@ import {
   type RelayGrant,
 } from '../protocol/server/messages.ts'
 import type { Endpoint } from '../core/endpoint.ts'
+import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import { type Answer, done, rateLimited, refused } from './answer.ts'
 import { admitCandidates } from './candidate-rules.ts'
 import { Deadlines } from './deadlines.ts'
@@ -50,6 +51,7 @@ interface Introduction {
   readonly answerer: OnlineAccount
   readonly probeKey: Uint8Array
   readonly candidates: readonly Candidate[]
+  readonly nat: NatProfile | undefined
   readonly ticket: Uint8Array | undefined
   readonly expiresAt: Instant
 }
@@ -117,8 +119,8 @@ export class Rendezvous {
     }
     const ticket = this.#ticketFor(now, message.session, asker, answerer)
     const expiresAt = after(now, ANSWER_WITHIN_MS)
-    const { session, probeKey, candidates } = message
-    const introduction = { session, asker, answerer, probeKey, candidates, ticket, expiresAt }
+    const { session, probeKey, candidates, nat } = message
+    const introduction = { session, asker, answerer, probeKey, candidates, nat, ticket, expiresAt }
     this.#waiting.set(pair, introduction)
     this.#expiries.set(pair, expiresAt)
     this.#tell(now, introduction, answerer, introduction, { isAnswer: false, startInMs: 0 })
@@ -151,7 +153,7 @@ export class Rendezvous {
     now: Instant,
     introduction: Introduction,
     to: OnlineAccount,
-    said: Pick<Introduce, 'probeKey' | 'candidates'>,
+    said: Pick<Introduce, 'probeKey' | 'candidates'> & { readonly nat?: NatProfile | undefined },
     rest: Pick<Introduced, 'isAnswer' | 'startInMs'>,
   ): void {
     const from = to === introduction.asker ? introduction.answerer : introduction.asker
@@ -166,6 +168,7 @@ export class Rendezvous {
       session: introduction.session,
       probeKey: said.probeKey,
       candidates,
+      ...(said.nat === undefined ? {} : { nat: said.nat }),
       device: from.device,
       ...rest,
       ...grantFor(to, introduction.ticket),

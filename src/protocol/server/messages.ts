@@ -5,6 +5,7 @@
  * Two closed unions: what a client may say and what only a server may say. The server writes every `from`.
  */
 import type { Endpoint } from '../../core/endpoint.ts'
+import type { NatProfile } from './nat-profile.ts'
 
 /** The protocol version that `hello` names. */
 export const SERVER_PROTOCOL_VERSION = 1
@@ -174,6 +175,8 @@ export interface Introduce {
   readonly isAnswer: boolean
   readonly probeKey: Uint8Array // X25519 public key, 32 bytes, fresh for each session
   readonly candidates: readonly Candidate[]
+  /** Of the sender's NAT, as far as it is known by now. */
+  readonly nat?: NatProfile
 }
 
 /** A sealed message for a buddy, delivered now or kept for them. Answered by `accepted`, never by `ok`. */
@@ -292,6 +295,7 @@ export interface Introduced {
   readonly isAnswer: boolean
   readonly probeKey: Uint8Array
   readonly candidates: readonly Candidate[]
+  readonly nat?: NatProfile
   readonly device: DeviceKeys
   /** The agreed T0: start punching this many ms after the message was sent. 0 in a first introduction. */
   readonly startInMs: number

@@ -2,6 +2,7 @@
  * Each message's parts: which attribute or child element holds which field, and within which bounds.
  * `encode.ts` and `decode.ts` are driven by these tables alone.
  */
+import { natPart } from './nat-part.ts'
 import { attribute, child, endpointPart, list, optional, type Part, record } from './parts.ts'
 import {
   type BuddyAnswer,
@@ -151,6 +152,7 @@ export const clientMessages: Table<ClientMessage> = {
     isAnswer,
     probeKey,
     candidates,
+    nat: optional(natPart),
   }),
   send: record({ id, to, messageId, body }),
   ack: record({ seqs: list('mail', MAX_MAIL_PAGE, mailSeq) }),
@@ -187,6 +189,7 @@ export const serverMessages: Table<ServerMessage> = {
     isAnswer,
     probeKey,
     candidates,
+    nat: optional(natPart),
     device,
     startInMs: attribute('start-in-ms', integer(0, 60_000)),
     relay: optional(relay),

@@ -220,6 +220,25 @@ describe('decodeClientMessage()', () => {
     )
   })
 
+  it('bounds what is said of a NAT', () => {
+    const said = (nat: string): string => `<introduce ${introduce}><nat ${nat}/></introduce>`
+    const cone = 'mapping="endpoint-independent" filtering="unknown" pooled="false"'
+    assert.ok(fromClient(said(`${cone} ports="sequential" step="-256"`)).ok)
+    for (const [rest, reason] of [
+      ['', 'without ports'],
+      ['ports="sequential"', 'without step'],
+      ['ports="sequential" step="0"', 'step out of bounds'],
+      ['ports="sequential" step="257"', 'step out of bounds'],
+      ['ports="random"', 'without low'],
+      ['ports="random" low="0" high="9"', 'low out of bounds'],
+      ['ports="block" low="9" high="8"', 'from high to low'],
+      ['ports="preserve" depth="17"', 'depth out of bounds'],
+    ] as const) {
+      const result = fromClient(said(`${cone} ${rest}`))
+      assert.ok(!result.ok && result.why.includes(reason), rest)
+    }
+  })
+
   it('refuses texts that are too long, and names of more than one line', () => {
     assertRefused(
       `<buddy-request id="1" to="bob" note="${'x'.repeat(281)}"/>`,

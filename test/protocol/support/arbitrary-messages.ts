@@ -10,6 +10,11 @@ import type {
   RosterEntry,
   ServerMessage,
 } from '../../../src/protocol/server/messages.ts'
+import {
+  natDependences,
+  type NatProfile,
+  type PortRule,
+} from '../../../src/protocol/server/nat-profile.ts'
 import { serverErrorCodes } from '../../../src/protocol/server/messages.ts'
 
 export function bytes(length: number): Arbitrary<Uint8Array> {
@@ -83,6 +88,33 @@ const candidates: Arbitrary<readonly Candidate[]> = fc.array(
   { maxLength: 10 },
 )
 
+const portRule: Arbitrary<PortRule> = fc.oneof(
+  plainRecord({ kind: fc.constantFrom('preserve', 'unknown') }),
+  plainRecord({
+    kind: fc.constant('sequential'),
+    step: fc.integer({ min: -256, max: 256 }).filter((step) => step !== 0),
+  }),
+  fc
+    .tuple(
+      fc.constantFrom('random', 'parity', 'block'),
+      fc.integer({ min: 1, max: 65_535 }),
+      fc.integer({ min: 1, max: 65_535 }),
+    )
+    .map(([kind, a, b]) => ({ kind, low: Math.min(a, b), high: Math.max(a, b) })),
+)
+
+const nat: Arbitrary<NatProfile> = plainRecord(
+  {
+    mapping: fc.constantFrom('none', ...natDependences, 'unknown'),
+    filtering: fc.constantFrom(...natDependences, 'unknown'),
+    ports: portRule,
+    isPooled: fc.boolean(),
+    lifetimeMs: fc.integer({ min: 1, max: 86_400_000 }),
+    depth: fc.integer({ min: 0, max: 16 }),
+  },
+  { requiredKeys: ['mapping', 'filtering', 'ports', 'isPooled'] },
+)
+
 const relay: Arbitrary<RelayGrant> = plainRecord({ endpoint: endpoints, ticket: bytes(169) })
 
 const buddy: Arbitrary<RosterEntry> = plainRecord(
@@ -145,15 +177,19 @@ export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
     state: fc.constantFrom('online', 'away', 'busy', 'invisible'),
     text: note,
   }),
-  plainRecord({
-    kind: fc.constant('introduce'),
-    id: requestId,
-    to: accountNumber,
-    session: bytes(16),
-    isAnswer: fc.boolean(),
-    probeKey: bytes(32),
-    candidates,
-  }),
+  plainRecord(
+    {
+      kind: fc.constant('introduce'),
+      id: requestId,
+      to: accountNumber,
+      session: bytes(16),
+      isAnswer: fc.boolean(),
+      probeKey: bytes(32),
+      candidates,
+      nat,
+    },
+    { requiredKeys: ['kind', 'id', 'to', 'session', 'isAnswer', 'probeKey', 'candidates'] },
+  ),
   plainRecord({
     kind: fc.constant('send'),
     id: requestId,
@@ -205,6 +241,7 @@ export const serverMessages: Arbitrary<ServerMessage> = fc.oneof(
       isAnswer: fc.boolean(),
       probeKey: bytes(32),
       candidates,
+      nat,
       device,
       startInMs: fc.integer({ min: 0, max: 60_000 }),
       relay,
