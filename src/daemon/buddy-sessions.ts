@@ -223,11 +223,15 @@ export class BuddySessions {
   }
 
   async #askServer(event: Extract<PeerEvent, { kind: 'introduce-wanted' }>): Promise<void> {
-    const { peer, session: sessionId, isAnswer, probeKey, candidates } = event
+    const { peer, session: sessionId, isAnswer, probeKey, candidates, nat } = event
     const { session, archive, network } = this.#options
     try {
       const introduction = { to: peer, session: sessionId, isAnswer, probeKey, candidates }
-      await session.request({ kind: 'introduce', ...introduction })
+      await session.request({
+        kind: 'introduce',
+        ...introduction,
+        ...(nat === undefined ? {} : { nat }),
+      })
     } catch (error) {
       archive.logger.debug('Not introduced', { peer, error: String(error) })
       network.change((now, endpoint) => endpoint.introduceRefused(now, sessionId))

@@ -17,11 +17,13 @@ import { type Driver, drive } from '../io/drive.ts'
 import type { Store } from '../core/store.ts'
 import { hostAddresses } from '../io/host-addresses.ts'
 import { openUdpSocket } from '../io/udp-socket.ts'
+import type { SocketEvent } from '../traversal/attempt.ts'
 import { MAPPING_CHECK_SOCKET } from '../traversal/mapping-check.ts'
 import type { ServerLinkAddress } from '../protocol/server/link.ts'
 import type { RelayStreamsEvent } from '../traversal/relay-streams.ts'
 import { datagramLength } from './datagram-length.ts'
 import { every } from './deadline.ts'
+import { ExtraSockets } from './extra-sockets.ts'
 import type { Device } from './keys.ts'
 import { PeerEndpoint } from './peer-endpoint.ts'
 import type { PeerEndpointEvent } from './peer-events.ts'
@@ -61,7 +63,10 @@ export interface NetworkOptions {
 }
 
 /** What the endpoint says of peers. */
-export type PeerEvent = Exclude<PeerEndpointEvent, RelayStreamsEvent | { kind: 'public-address' }>
+export type PeerEvent = Exclude<
+  PeerEndpointEvent,
+  RelayStreamsEvent | SocketEvent | { kind: 'public-address' }
+>
 
 export interface NetworkHandlers {
   handlePeerEvent(event: PeerEvent, now: Instant): void
@@ -75,6 +80,7 @@ export class Network {
   readonly #endpoint: PeerEndpoint
   readonly #driver: Driver
   readonly #relayLines: RelayLines
+  readonly #extraSockets: ExtraSockets
   readonly #stopPolling: () => void
   #handlers: NetworkHandlers | undefined
   #server: ServerLinkAddress | undefined
@@ -116,6 +122,9 @@ export class Network {
       sealing: fastestPacketAead().name,
       batches: sockets.every((socket) => socket.hasBatches === true),
     })
+    const primary = sockets.find(({ local }) => local.family === 4) ?? sockets[0]
+    const address = primary?.local.address ?? '0.0.0.0'
+    this.#extraSockets = new ExtraSockets(this.#driver, this.#endpoint, address)
     this.#addresses = this.#usableAddresses()
     this.change((now, endpoint) => endpoint.setLocalAddresses(now, this.#addresses, this.port))
     this.#polledAtMs = clock.wallNow()
@@ -165,6 +174,7 @@ export class Network {
     this.#relayLines.close()
     this.#driver.stop()
     await this.#driver.removeSocket(MAPPING_CHECK_SOCKET)
+    await this.#extraSockets.closeAll()
     await Promise.all(this.#sockets.map((socket) => socket.close()))
   }
 
@@ -195,6 +205,12 @@ export class Network {
       case 'relay-stream-wanted':
       case 'relay-stream-unwanted':
         this.#relayLines.handle(event)
+        return
+      case 'socket-wanted':
+        this.#extraSockets.open(event.socket)
+        return
+      case 'socket-unwanted':
+        this.#extraSockets.close(event.socket)
         return
       case 'introduce-wanted':
       case 'peer-connected':

@@ -20,8 +20,10 @@ import type { Random } from '../core/random.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { StaticKey } from '../crypto/static-key.ts'
 import type { AccountNumber, DeviceKeys, Introduced } from '../protocol/server/messages.ts'
+import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import { AddressPurses } from '../traversal/address-purses.ts'
 import type { PathPolicy } from '../traversal/candidate.ts'
+import { PunchBudget } from '../traversal/punch-budget.ts'
 import { RelayStreams } from '../traversal/relay-streams.ts'
 import { MAX_PEER_MESSAGE_BYTES } from './peer-chat.ts'
 import type { PeerCloseReason, PeerEndpointEvent } from './peer-events.ts'
@@ -39,6 +41,8 @@ export interface PeerEndpointOptions {
   /** The public halves, as the server publishes them. */
   readonly device: DeviceKeys
   readonly random: Random
+  /** Neither prediction nor birthday attempts: plain probes and the relay have to do. */
+  readonly isPunchForbidden?: boolean
 }
 
 export interface PeerEndpointStats {
@@ -81,6 +85,8 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   readonly #table = new PeerTable()
   readonly #purses = new AddressPurses()
   readonly #streams: RelayStreams
+  readonly #budget: PunchBudget
+  readonly #sockets = new Map<SocketId, PeerSession>() // ≤ what the sessions' attempts want: see punch-budget.ts
   readonly #policies = new Map<AccountNumber, PathPolicy>() // ≤ the buddy list
   readonly #pinnedStatics = new Map<AccountNumber, Uint8Array>() // ≤ the buddy list
   readonly #reaskedAt = new Map<AccountNumber, Instant>() // ≤ the buddy list
@@ -96,11 +102,14 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     'too-many-peers': 0,
   }
   #own: AccountNumber | undefined
+  #nat: NatProfile | undefined
+  #stunServer: Endpoint | undefined
 
   constructor(options: PeerEndpointOptions) {
     this.#options = options
     this.#offer = new LocalOffer(options.random)
     this.#streams = new RelayStreams(options.random)
+    this.#budget = new PunchBudget({ isForbidden: options.isPunchForbidden === true })
   }
 
   /** Whether anything comes back over UDP, as STUN says. */
@@ -133,6 +142,8 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   setStunServers(now: Instant, servers: readonly Endpoint[]): void {
     this.#streams.retryAll()
     this.#offer.setStunServers(now, servers)
+    this.#stunServer = servers.find(({ family }) => family === 4)
+    for (const session of this.#table.all) session.setStunServer(this.#stunServer)
     this.#takeOffer(now)
   }
 
@@ -149,6 +160,36 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   setMapping(now: Instant, external: Endpoint | undefined): void {
     this.#offer.setMapping(now, external)
     this.#takeOffer(now)
+  }
+
+  /** What was found out about our NAT; peers are told with the next introduction, which comes soon. */
+  setNatProfile(now: Instant, nat: NatProfile | undefined): void {
+    this.#nat = nat
+    const candidates = this.#offer.known(now)
+    if (candidates === undefined) return // they are told together
+    for (const session of this.#table.all) {
+      session.setOffer(now, candidates, nat)
+      this.#collect(now, session)
+    }
+  }
+
+  /** A socket that `socket-wanted` asked for is open; hand in what comes to it with its id as `via`. */
+  socketOpened(now: Instant, socket: SocketId, local: Endpoint): void {
+    const session = this.#sockets.get(socket)
+    if (session === undefined) {
+      this.#events.push({ kind: 'socket-unwanted', socket })
+      return
+    }
+    session.socketOpened(now, socket, local)
+    this.#collect(now, session)
+  }
+
+  /** It cannot be had. */
+  socketRefused(now: Instant, socket: SocketId): void {
+    const session = this.#sockets.get(socket)
+    if (session === undefined) return
+    session.socketRefused(now, socket)
+    this.#collect(now, session)
   }
 
   /** Which paths a peer may take. A change ends the session; the default is `auto`. */
@@ -271,8 +312,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
     switch (datagramKind(bytes)) {
       case 'stun':
-        this.#offer.handleDatagram(now, from, bytes, via)
-        this.#takeOffer(now)
+        this.#handleStun(now, from, bytes, via)
         return
       case 'connection':
         this.#handlePacket(now, from, bytes, via)
@@ -318,6 +358,17 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     )
     for (const { adoptAt } of this.#deferred.values()) first = earliest(first, adoptAt)
     return first
+  }
+
+  #handleStun(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
+    const session = via === undefined ? undefined : this.#sockets.get(via)
+    if (session === undefined || via === undefined) {
+      this.#offer.handleDatagram(now, from, bytes, via)
+      this.#takeOffer(now)
+      return
+    }
+    session.handleStun(now, from, bytes, via)
+    this.#collect(now, session)
   }
 
   #handlePacket(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
@@ -413,10 +464,12 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
       serverTime: this.#serverTime,
       purses: this.#purses,
       streams: this.#streams,
+      budget: this.#budget,
     })
+    session.setStunServer(this.#stunServer)
     this.#table.add(session)
     const candidates = policy === 'relay' ? [] : this.#offer.known(now)
-    if (candidates !== undefined) session.setOffer(now, candidates)
+    if (candidates !== undefined) session.setOffer(now, candidates, this.#nat)
     this.#collect(now, session)
     return session
   }
@@ -449,7 +502,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     }
     if (news.candidates === undefined) return
     for (const session of this.#table.all) {
-      session.setOffer(now, news.candidates)
+      session.setOffer(now, news.candidates, this.#nat)
       if (this.#offer.takeRenewal(session)) session.renew(now)
       this.#collect(now, session)
     }
@@ -486,6 +539,14 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
       case 'send-ready':
       case 'path-changed':
         this.#events.push({ ...event, peer })
+        return
+      case 'socket-wanted':
+        this.#sockets.set(event.socket, session)
+        this.#events.push(event)
+        return
+      case 'socket-unwanted':
+        this.#sockets.delete(event.socket)
+        this.#events.push(event)
         return
       case 'direct-lost':
         this.#offer.renewWhenKnown(session)

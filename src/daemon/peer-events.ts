@@ -1,6 +1,8 @@
 /** What a `PeerEndpoint` tells its owner, and the words it tells it with. */
 import type { Endpoint } from '../core/endpoint.ts'
 import type { AccountNumber, Candidate } from '../protocol/server/messages.ts'
+import type { NatProfile } from '../protocol/server/nat-profile.ts'
+import type { SocketEvent } from '../traversal/attempt.ts'
 import type { RelayStreamsEvent } from '../traversal/relay-streams.ts'
 import type { PeerPathReport } from './peer-paths.ts'
 
@@ -39,6 +41,8 @@ export type PeerEndpointEvent =
       readonly isAnswer: boolean
       readonly probeKey: Uint8Array // 32 bytes
       readonly candidates: readonly Candidate[]
+      /** What is known of our NAT. */
+      readonly nat: NatProfile | undefined
     }
   /** `send` works from here on. `identity` is proven, and equal to the device that the server introduced. */
   | {
@@ -61,5 +65,7 @@ export type PeerEndpointEvent =
   | { readonly kind: 'path-changed'; readonly peer: AccountNumber; readonly report: PeerPathReport }
   /** `relayStreamOpened` and `relayStreamClosed` tell what became of it. */
   | RelayStreamsEvent
+  /** A punching attempt's socket: `socketOpened` or `socketRefused` is awaited. */
+  | SocketEvent
   /** What STUN says that our port looks like from outside; empty when it says nothing. */
   | { readonly kind: 'public-address'; readonly endpoints: readonly Endpoint[] }

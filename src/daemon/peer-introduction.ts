@@ -6,12 +6,14 @@ import type { Instant } from '../core/instant.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
 import type { Candidate } from '../protocol/server/messages.ts'
+import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import { addressesOf } from './peer-offer.ts'
 import { PeerRenewal } from './peer-renewal.ts'
 
 export interface Said {
   readonly isAnswer: boolean
   readonly candidates: readonly Candidate[]
+  readonly nat: NatProfile | undefined
 }
 
 export class PeerIntroduction {
@@ -19,7 +21,8 @@ export class PeerIntroduction {
   readonly #renewal: PeerRenewal
   readonly #said = new OutboundQueue<Said>()
   #offer: readonly Candidate[] | undefined
-  #offeredAddresses = ''
+  #nat: NatProfile | undefined
+  #offered = ''
   #isAnswerDue = false
   #askedAt: Instant | undefined
   #isAnswered = false
@@ -46,10 +49,11 @@ export class PeerIntroduction {
     return this.#canRenew ? this.#renewal.deadline : undefined
   }
 
-  setOffer(now: Instant, candidates: readonly Candidate[]): void {
+  setOffer(now: Instant, candidates: readonly Candidate[], nat: NatProfile | undefined): void {
     this.#offer = candidates
+    this.#nat = nat
     this.#speak(now)
-    if (addressesOf(candidates) !== this.#offeredAddresses) this.renew(now)
+    if (offerKey(candidates, nat) !== this.#offered) this.renew(now)
   }
 
   /** The peer wants to hear from us. */
@@ -104,7 +108,12 @@ export class PeerIntroduction {
   }
 
   #say(candidates: readonly Candidate[], isAnswer: boolean): void {
-    this.#offeredAddresses = addressesOf(candidates)
-    this.#said.push({ isAnswer, candidates })
+    const nat = this.#nat
+    this.#offered = offerKey(candidates, nat)
+    this.#said.push({ isAnswer, candidates, nat })
   }
+}
+
+function offerKey(candidates: readonly Candidate[], nat: NatProfile | undefined): string {
+  return `${addressesOf(candidates)} ${JSON.stringify(nat)}`
 }

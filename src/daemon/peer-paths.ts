@@ -12,12 +12,15 @@ import type { Random } from '../core/random.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { ChannelId } from '../protocol/relay/frames.ts'
 import type { Candidate, RelayGrant } from '../protocol/server/messages.ts'
+import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import type { AddressPurses } from '../traversal/address-purses.ts'
+import type { SocketEvent } from '../traversal/attempt.ts'
 import { mayProbe, type PathPolicy, Surroundings } from '../traversal/candidate.ts'
 import type { Path } from '../traversal/path.ts'
-import { PathAgent } from '../traversal/path-agent.ts'
-import type { PathReport } from '../traversal/path-report.ts'
+import { PathAgent, type PathAgentEvent } from '../traversal/path-agent.ts'
 import type { PathEvent } from '../traversal/path-selection.ts'
+import type { PathReport } from '../traversal/path-report.ts'
+import type { PunchBudget } from '../traversal/punch-budget.ts'
 import type { ProbeRole, ProbeTag } from '../traversal/probe.ts'
 import { hasVanished } from './peer-offer.ts'
 import type { RelayTransport } from '../traversal/relay-access.ts'
@@ -34,6 +37,10 @@ export interface PeerPathsOptions {
   readonly purses: AddressPurses
   /** Of all sessions: TLS streams to relays. */
   readonly streams: RelayStreams
+  /** Of all sessions: what guessing at ports may still cost. */
+  readonly budget: PunchBudget
+  /** Who the budget counts for. */
+  readonly peer: string
 }
 
 /** The agent's report, and how the relay is reached where it is the relay. */
@@ -49,6 +56,7 @@ export type PeerPathsEvent =
   /** A connection's packet that came through the relay. The bytes are lent until the next change. */
   | { readonly kind: 'packet'; readonly path: Path; readonly bytes: Uint8Array }
   | { readonly kind: 'ticket-refused' }
+  | SocketEvent
 
 export class PeerPaths {
   readonly #options: PeerPathsOptions
@@ -57,6 +65,10 @@ export class PeerPaths {
   #agent: PathAgent | undefined
   #local: readonly Candidate[] = []
   #remote: readonly Candidate[] = [] // ≤ MAX_CANDIDATES, as the decoder made sure
+  #localNat: NatProfile | undefined
+  #remoteNat: NatProfile | undefined
+  #stunServer: Endpoint | undefined
+  readonly #sockets = new Set<SocketId>() // ≤ MOST_SOCKETS of an attempt and what the last one left
   #ticket: Uint8Array | undefined
   #path: Path | undefined
   #heardDirectly = 0
@@ -127,8 +139,10 @@ export class PeerPaths {
 
   /** The peer's key is known: probes can be told from forgeries, and the search may begin. */
   learn(key: Uint8Array): void {
-    const { role, policy, random, purses } = this.#options
-    this.#agent = new PathAgent({ role, key, policy, local: this.#local, random, purses })
+    const { role, policy, random, purses, budget, peer } = this.#options
+    const local = this.#local
+    this.#agent = new PathAgent({ role, key, policy, local, random, purses, budget, peer })
+    this.#agent.setStunServer(this.#stunServer)
     this.#namesVersion += 1
   }
 
@@ -136,6 +150,38 @@ export class PeerPaths {
     this.#local = candidates
     this.#agent?.setLocal(now, candidates)
     this.#settle(now)
+  }
+
+  /** What is known of our NAT, as the peer was or will be told. */
+  setLocalNat(now: Instant, nat: NatProfile | undefined): void {
+    this.#localNat = nat
+    this.#tellNats(now)
+  }
+
+  setStunServer(server: Endpoint | undefined): void {
+    this.#stunServer = server
+    this.#agent?.setStunServer(server)
+  }
+
+  socketOpened(now: Instant, socket: SocketId, local: Endpoint): void {
+    this.#agent?.socketOpened(now, socket, local)
+    this.#settle(now)
+  }
+
+  socketRefused(now: Instant, socket: SocketId): void {
+    this.#agent?.socketRefused(now, socket)
+    this.#settle(now)
+  }
+
+  handleStun(now: Instant, from: Endpoint, bytes: Uint8Array, via: SocketId): void {
+    this.#agent?.handleStun(now, from, bytes, via)
+    this.#settle(now)
+  }
+
+  /** What the peer's NAT does, as he says. */
+  setRemoteNat(now: Instant, nat: NatProfile | undefined): void {
+    this.#remoteNat = nat
+    this.#tellNats(now)
   }
 
   /** What the peer offers now. Where an address has vanished the peer has moved, and nothing is believed any more. */
@@ -202,6 +248,8 @@ export class PeerPaths {
   stopSearching(now: Instant): void {
     this.#agent = undefined
     this.#relay.retire(now)
+    for (const socket of this.#sockets) this.#events.push({ kind: 'socket-unwanted', socket })
+    this.#sockets.clear()
     this.#namesVersion += 1
   }
 
@@ -247,8 +295,8 @@ export class PeerPaths {
       const relayed = this.#relay.pollEvent()
       if (relayed !== undefined) this.#handleRelayEvent(now, relayed)
       const found = this.#agent?.pollEvent()
-      if (found !== undefined) this.#handlePathEvent(found)
-      isChanged ||= found !== undefined || relayed?.kind === 'ready'
+      if (found !== undefined) isChanged = this.#handleAgentEvent(found) || isChanged
+      isChanged ||= relayed?.kind === 'ready'
       if (relayed === undefined && found === undefined) break
     }
     if (isChanged) this.#tell()
@@ -280,6 +328,18 @@ export class PeerPaths {
     else if (kind === 'probe') this.#agent?.handleDatagram(now, path.to, bytes, path.via)
   }
 
+  /** Whether it changed the path. */
+  #handleAgentEvent(event: PathAgentEvent): boolean {
+    if (event.kind === 'path-selected' || event.kind === 'path-lost') {
+      this.#handlePathEvent(event)
+      return true
+    }
+    if (event.kind === 'socket-wanted') this.#sockets.add(event.socket)
+    else this.#sockets.delete(event.socket)
+    this.#events.push(event)
+    return false
+  }
+
   #handlePathEvent(event: PathEvent): void {
     if (event.kind === 'path-selected') {
       this.#path = event.path
@@ -288,6 +348,11 @@ export class PeerPaths {
       this.#path = undefined
       if (event.pathKind !== 'relay') this.#events.push({ kind: 'direct-lost' })
     }
+  }
+
+  #tellNats(now: Instant): void {
+    this.#agent?.setNats(now, { local: this.#localNat, remote: this.#remoteNat })
+    this.#settle(now)
   }
 
   #tell(): void {

@@ -1,4 +1,6 @@
 import type { Candidate } from '../protocol/server/messages.ts'
+import type { NatProfile } from '../protocol/server/nat-profile.ts'
+import type { SocketEvent } from '../traversal/attempt.ts'
 import type { PeerCloseReason } from './peer-events.ts'
 import type { PeerPathReport } from './peer-paths.ts'
 
@@ -9,6 +11,7 @@ export type PeerSessionEvent =
       readonly isAnswer: boolean
       readonly probeKey: Uint8Array
       readonly candidates: readonly Candidate[]
+      readonly nat: NatProfile | undefined
     }
   | {
       readonly kind: 'connected'
@@ -18,6 +21,7 @@ export type PeerSessionEvent =
     }
   | { readonly kind: 'message'; readonly bytes: Uint8Array }
   | { readonly kind: 'send-ready' }
+  | SocketEvent
   | { readonly kind: 'path-changed'; readonly report: PeerPathReport }
   /** A direct path died: what we offered may not be true any more. */
   | { readonly kind: 'direct-lost' }

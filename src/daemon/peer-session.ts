@@ -26,11 +26,13 @@ import type {
   DeviceKeys,
   Introduced,
 } from '../protocol/server/messages.ts'
+import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import { type ConnectionId, connectionIdOf } from '../reliable-udp/packet.ts'
 import type { AddressPurses } from '../traversal/address-purses.ts'
 import type { PathPolicy } from '../traversal/candidate.ts'
 import type { Path } from '../traversal/path.ts'
 import type { ProbeTag } from '../traversal/probe.ts'
+import type { PunchBudget } from '../traversal/punch-budget.ts'
 import type { RelayStreams } from '../traversal/relay-streams.ts'
 import { PeerConnection, type PeerConnectionEvent } from './peer-connection.ts'
 import type { PeerCloseReason } from './peer-events.ts'
@@ -64,6 +66,8 @@ export interface PeerSessionOptions {
   readonly purses: AddressPurses
   /** Of all sessions: TLS streams to relays. */
   readonly streams: RelayStreams
+  /** Of all sessions: what guessing at ports may still cost. */
+  readonly budget: PunchBudget
   readonly serverTime: ServerTime
 }
 
@@ -101,7 +105,7 @@ export class PeerSession {
   #idsVersion = 0
 
   constructor(now: Instant, options: PeerSessionOptions) {
-    const { own, peer, policy, identity, random, purses, streams } = options
+    const { own, peer, policy, identity, random, purses, streams, budget } = options
     this.#options = options
     const session = copyOf(options.session)
     this.id = session
@@ -110,7 +114,17 @@ export class PeerSession {
     this.#isInitiator = role === 'initiator'
     this.#giveUpAt = after(now, GIVE_UP_MS)
     this.#probeKey = staticKeyFromSeed(random.bytes(KEY_BYTES))
-    this.#paths = new PeerPaths({ session, role, policy, identity, random, purses, streams })
+    this.#paths = new PeerPaths({
+      session,
+      role,
+      policy,
+      identity,
+      random,
+      purses,
+      streams,
+      budget,
+      peer: String(peer),
+    })
     this.#introduction = new PeerIntroduction(random, this.#isInitiator, options.isOurs)
   }
 
@@ -161,10 +175,13 @@ export class PeerSession {
   }
 
   /** What may be offered of our addresses, as soon as that is known, and whenever it changes. */
-  setOffer(now: Instant, candidates: readonly Candidate[]): void {
-    const offer = admitted(candidates, this.#options.policy)
+  setOffer(now: Instant, candidates: readonly Candidate[], nat: NatProfile | undefined): void {
+    const { policy } = this.#options
+    const offer = admitted(candidates, policy)
+    const told = policy === 'auto' ? nat : undefined
+    this.#paths.setLocalNat(now, told)
     this.#paths.setLocal(now, offer)
-    this.#introduction.setOffer(now, offer)
+    this.#introduction.setOffer(now, offer, told)
     this.#settle(now)
   }
 
@@ -188,6 +205,27 @@ export class PeerSession {
   /** Asks to be introduced once more, as soon as may be. */
   renew(now: Instant): void {
     this.#introduction.renew(now)
+    this.#settle(now)
+  }
+
+  /** The STUN server that a punching attempt's sockets ask. */
+  setStunServer(server: Endpoint | undefined): void {
+    this.#paths.setStunServer(server)
+  }
+
+  /** A socket that was wanted is open; what comes to it is handed in with its id. */
+  socketOpened(now: Instant, socket: SocketId, local: Endpoint): void {
+    this.#paths.socketOpened(now, socket, local)
+    this.#settle(now)
+  }
+
+  socketRefused(now: Instant, socket: SocketId): void {
+    this.#paths.socketRefused(now, socket)
+    this.#settle(now)
+  }
+
+  handleStun(now: Instant, from: Endpoint, bytes: Uint8Array, via: SocketId): void {
+    this.#paths.handleStun(now, from, bytes, via)
     this.#settle(now)
   }
 
@@ -215,6 +253,7 @@ export class PeerSession {
     this.#stage = { kind: 'closed', lingerUntil: after(now, LINGER_MS) }
     this.#paths.stopSearching(now)
     this.#connection?.close(now)
+    this.#settle(now)
     this.#events.push({ kind: 'closed', reason, wasConnected })
   }
 
@@ -312,7 +351,8 @@ export class PeerSession {
     return true
   }
 
-  #proceed(now: Instant, { candidates, relay, isAnswer, startInMs }: Introduced): void {
+  #proceed(now: Instant, { candidates, nat, relay, isAnswer, startInMs }: Introduced): void {
+    this.#paths.setRemoteNat(now, nat)
     this.#paths.setRemote(now, admitted(candidates, this.#options.policy))
     if (relay !== undefined) this.#paths.grant(now, relay)
     if (!isAnswer) {
@@ -380,6 +420,10 @@ export class PeerSession {
   #handlePathsEvent(now: Instant, event: PeerPathsEvent): void {
     if (event.kind === 'packet') {
       this.#receivePacket(now, event.path, event.bytes)
+      return
+    }
+    if (event.kind === 'socket-wanted' || event.kind === 'socket-unwanted') {
+      this.#events.push(event)
       return
     }
     if (this.#stage.kind === 'closed') return

@@ -1,6 +1,6 @@
 /**
- * One way that may lead to the peer: our socket and an address of his (RFC 8445 §6.1.2). There is one socket a family,
- * so a pair is known by its remote address; the relay is a pair too, so that paths can be compared.
+ * One way that may lead to the peer: our socket and an address of his (RFC 8445 §6.1.2). There is one socket a family
+ * but for those that a punching attempt opened; the relay is a pair too, so that paths can be compared.
  */
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Instant } from '../core/instant.ts'

@@ -9,7 +9,8 @@ import { type Candidate, MAX_CANDIDATES } from '../protocol/server/messages.ts'
 /**
  * What a target is to us. In the order in which targets are probed: the likeliest to be both reachable and good first.
  * `port-guess` is the peer's public address with the port of its own socket: right where a NAT preserves ports but
- * another socket was measured. `elsewhere` is a private address of no network that we know to be ours.
+ * another socket was measured. `predicted` is a port that an attempt found (`attempt.ts`). `elsewhere` is a private address
+ * of no network that we know to be ours.
  */
 export const targetKinds = [
   'lan',
@@ -18,6 +19,7 @@ export const targetKinds = [
   'server-reflexive',
   'port-guess',
   'peer-reflexive',
+  'predicted',
   'elsewhere',
 ] as const
 

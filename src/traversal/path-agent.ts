@@ -21,7 +21,10 @@ import { after, earliest, type Instant } from '../core/instant.ts'
 import type { Machine, SocketId, Transmit } from '../core/machine.ts'
 import type { Random } from '../core/random.ts'
 import { type Candidate, MAX_CANDIDATES } from '../protocol/server/messages.ts'
+import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import { AddressPurses } from './address-purses.ts'
+import type { SocketEvent } from './attempt.ts'
+import { Attempts } from './attempts.ts'
 import type { PathPolicy } from './candidate.ts'
 import type { CandidatePair } from './candidate-pair.ts'
 import { ACTIVE_HEARTBEAT_MS, ACTIVE_WINDOW_MS, IDLE_HEARTBEAT_MS } from './heartbeat.ts'
@@ -33,6 +36,7 @@ import { type PathEvent, PathSelection } from './path-selection.ts'
 import { type ProbeRole, type ProbeTag, probeKey } from './probe.ts'
 import { type Heard, ProbeExchange } from './probe-exchange.ts'
 import { ROUND_MS } from './probe-schedule.ts'
+import { PunchBudget } from './punch-budget.ts'
 import { Puncher } from './puncher.ts'
 import type { PathReason } from './reasons.ts'
 import { verdictOf } from './verdict.ts'
@@ -50,7 +54,19 @@ export interface PathAgentOptions {
   readonly openerTtl?: number
   /** Shared by all agents of a daemon; its own when absent. */
   readonly purses?: AddressPurses
+  /** As `purses`. */
+  readonly budget?: PunchBudget
+  /** Who the budget counts for. */
+  readonly peer?: string
 }
+
+/** What both sides know of their NATs: the one that was offered to the peer, and the one that he offered. */
+export interface Nats {
+  readonly local: NatProfile | undefined
+  readonly remote: NatProfile | undefined
+}
+
+export type PathAgentEvent = PathEvent | SocketEvent
 
 type PathState =
   | { readonly kind: 'waiting' }
@@ -66,13 +82,15 @@ const MAX_STANDBY = 3
 /** What the peer offered last, and before that: older addresses are forgotten. */
 const MAX_REMOTE_CANDIDATES = 2 * MAX_CANDIDATES
 
-export class PathAgent implements Machine<PathEvent> {
+export class PathAgent implements Machine<PathAgentEvent> {
   /** Which probes are ours: the owner of many agents asks `probeTagOf` of each datagram. */
   readonly probeTag: ProbeTag
   readonly #policy: PathPolicy
   readonly #exchange: ProbeExchange
   readonly #puncher: Puncher
+  readonly #attempts: Attempts
   readonly #selection = new PathSelection()
+  #nats: Nats = { local: undefined, remote: undefined }
   #local: readonly Candidate[]
   #remote: readonly Candidate[] = [] // ≤ MAX_REMOTE_CANDIDATES
   #state: PathState = { kind: 'waiting' }
@@ -80,27 +98,58 @@ export class PathAgent implements Machine<PathEvent> {
   #lastDataAt: Instant | undefined
   #hasLostDirect = false
 
-  constructor({ role, key, policy, local, random, openerTtl, purses }: PathAgentOptions) {
+  constructor(options: PathAgentOptions) {
+    const { role, key, policy, local, random, purses } = options
+    const openerTtl = options.openerTtl ?? DEFAULT_OPENER_TTL
     const probes = probeKey(key)
     this.probeTag = probes.tag
     this.#policy = policy
     this.#local = local
     const exchange = new ProbeExchange(probes, role, random, purses ?? new AddressPurses())
     this.#exchange = exchange
-    this.#puncher = new Puncher({
-      exchange,
-      policy,
-      local,
-      openerTtl: openerTtl ?? DEFAULT_OPENER_TTL,
-    })
+    this.#puncher = new Puncher({ exchange, policy, local, openerTtl })
+    const budget = options.budget ?? new PunchBudget()
+    const [peer, name] = [options.peer ?? '', `punch:${probes.tag}`]
+    this.#attempts = new Attempts({ role, exchange, random, openerTtl, budget, peer, name })
   }
 
   /** The moment T0 that both sides were told. Another introduction begins another round with what is known by then. */
   start(now: Instant, startInMs: number): void {
     this.#startAt = after(now, startInMs)
     this.#exchange.refill(now)
+    this.#attempts.start(now, this.#startAt)
     this.#puncher.punch(now, this.#startAt)
     this.#beginRound(this.#startAt)
+  }
+
+  /** What the NATs do, as far as both sides know it: decides what is tried beyond plain probes. */
+  setNats(now: Instant, nats: Nats): void {
+    this.#nats = nats
+    this.#replan(now)
+  }
+
+  /** The STUN server that tells an attempt's socket its public port. */
+  setStunServer(server: Endpoint | undefined): void {
+    this.#attempts.setStunServer(server)
+  }
+
+  /** A socket that was wanted is open. Its datagrams are handed in with its id as `via`. */
+  socketOpened(now: Instant, socket: SocketId, local: Endpoint): void {
+    this.#attempts.socketOpened(now, socket, local)
+  }
+
+  socketRefused(now: Instant, socket: SocketId): void {
+    this.#attempts.socketRefused(now, socket)
+  }
+
+  /** Whether the socket is one of an attempt's. */
+  ownsSocket(socket: SocketId): boolean {
+    return this.#attempts.owns(socket)
+  }
+
+  /** An answer to what an attempt's socket asked of the STUN server. */
+  handleStun(now: Instant, from: Endpoint, bytes: Uint8Array, via: SocketId): void {
+    this.#attempts.handleStun(now, from, bytes, via)
   }
 
   /** More of the peer's candidates, at any time: they join the round that runs, or begin one. */
@@ -120,6 +169,7 @@ export class PathAgent implements Machine<PathEvent> {
   relayReady(now: Instant, path: Path): void {
     const old = this.#puncher.relay
     const relay = this.#puncher.setRelay(now, path)
+    this.#attempts.setRelay(now, path)
     if (relay === undefined) return
     if (old !== undefined && this.#selection.current === old) this.#selection.replace(now, relay)
     else this.#selection.offer(now, relay)
@@ -128,6 +178,7 @@ export class PathAgent implements Machine<PathEvent> {
   relayLost(now: Instant): void {
     const old = this.#puncher.relay
     this.#puncher.setRelay(now, undefined)
+    this.#attempts.setRelay(now, undefined)
     if (old !== undefined && this.#selection.current === old) {
       this.#selection.lose(now, this.#working(now))
     }
@@ -137,6 +188,7 @@ export class PathAgent implements Machine<PathEvent> {
   networkChanged(now: Instant): void {
     const hadDirect = this.#selection.current?.isRelay === false
     this.#puncher.reset()
+    this.#attempts.reset(now)
     if (hadDirect) this.#selection.lose(now, this.#working(now))
     this.#hasLostDirect ||= this.#state.kind === 'direct'
     this.#state = { kind: 'waiting' }
@@ -160,16 +212,20 @@ export class PathAgent implements Machine<PathEvent> {
   handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
     const { relay } = this.#puncher
     const isRelayed = via !== undefined && via === relay?.via
-    if (!isRelayed && (via !== undefined || !this.#puncher.mayProbe(from))) {
+    const isOurs = via === undefined || this.#attempts.owns(via)
+    if (!isRelayed && !(isOurs && this.#puncher.mayProbe(from))) {
       this.#exchange.counts.ignored += 1
       return
     }
     const heard = this.#exchange.read(now, via, bytes)
     if (heard?.kind === 'request') {
-      const pair = isRelayed ? relay : this.#puncher.pairFrom(from)
+      const path = via === undefined ? { to: from } : { to: from, via }
+      const pair = isRelayed ? relay : this.#puncher.pairFrom(path)
       if (pair !== undefined) this.#handleRequest(now, pair, heard)
     } else if (heard?.kind === 'response') {
       this.#handleResponse(now, heard)
+    } else if (heard?.kind === 'note' && isRelayed && this.#policy === 'auto') {
+      this.#attempts.handleNote(now, heard.note)
     }
   }
 
@@ -177,21 +233,26 @@ export class PathAgent implements Machine<PathEvent> {
     this.#exchange.handleTimeout(now)
     for (const pair of this.#puncher.all) this.#keep(now, pair)
     this.#puncher.handleTimeout(now)
-    if (this.#state.kind === 'punching' && now >= this.#state.giveUpAt) {
+    this.#attempts.handleTimeout(now)
+    for (const socket of this.#attempts.release(now, (id) => this.#puncher.usesSocket(id))) {
+      this.#puncher.removeVia(socket)
+    }
+    const giveUpAt = this.#giveUpAt
+    if (giveUpAt !== undefined && now >= giveUpAt) {
       this.#state = { kind: 'relayed', reason: this.#verdict() }
     }
   }
 
   pollTransmit(): Transmit | undefined {
-    return this.#exchange.pollTransmit()
+    return this.#attempts.pollTransmit() ?? this.#exchange.pollTransmit()
   }
 
-  pollEvent(): PathEvent | undefined {
-    return this.#selection.pollEvent()
+  pollEvent(): PathAgentEvent | undefined {
+    return this.#attempts.pollEvent() ?? this.#selection.pollEvent()
   }
 
   pollTimeout(): Instant | undefined {
-    let first = this.#state.kind === 'punching' ? this.#state.giveUpAt : undefined
+    let first = earliest(this.#giveUpAt, this.#attempts.pollTimeout())
     for (const { heartbeat, isRelay } of this.#puncher.all) {
       if (heartbeat === undefined) continue
       first = earliest(first, heartbeat.dueAt, isRelay ? undefined : heartbeat.trustedUntil)
@@ -206,6 +267,7 @@ export class PathAgent implements Machine<PathEvent> {
       local: this.#local,
       pairs: this.#puncher.pairs,
       strategies: this.#puncher.strategies,
+      attempts: this.#attempts.records,
       counts: this.#exchange.counts,
     })
   }
@@ -222,7 +284,9 @@ export class PathAgent implements Machine<PathEvent> {
   }
 
   #handleResponse(now: Instant, heard: Extract<Heard, { kind: 'response' }>): void {
-    const { pair, rttMs, seen } = heard
+    const { path, rttMs, seen } = heard
+    const pair = heard.pair ?? this.#puncher.predictedPair(path)
+    if (pair === undefined) return
     const isNew = pair.noteAnswer(now, rttMs, seen, this.#intervalFor(now, pair))
     if (isNew && !pair.isRelay) this.#handleWorking(now, pair)
     else this.#selection.noteSample(now, pair, this.#working(now))
@@ -231,6 +295,7 @@ export class PathAgent implements Machine<PathEvent> {
   #handleWorking(now: Instant, pair: CandidatePair): void {
     this.#state = { kind: 'direct' }
     this.#hasLostDirect = false
+    this.#attempts.succeed(now)
     this.#selection.offer(now, pair)
     if (this.#selection.current === pair) this.#puncher.stopWorseThan(pair)
   }
@@ -269,8 +334,16 @@ export class PathAgent implements Machine<PathEvent> {
     if (working.some((other) => !other.isRelay)) return
     this.#hasLostDirect = true
     this.#state = { kind: 'waiting' }
+    this.#attempts.want(now)
     this.#puncher.punchAgain(now)
     this.#beginRound(now)
+  }
+
+  /** The round is over then; while an attempt runs it is not. */
+  get #giveUpAt(): Instant | undefined {
+    return this.#state.kind === 'punching' && !this.#attempts.isRunning
+      ? this.#state.giveUpAt
+      : undefined
   }
 
   #beginRound(startAt: Instant): void {
@@ -278,10 +351,28 @@ export class PathAgent implements Machine<PathEvent> {
     this.#state =
       this.#policy === 'relay'
         ? { kind: 'relayed', reason: 'policy-relay' }
-        : { kind: 'punching', giveUpAt: after(startAt, ROUND_MS) }
+        : { kind: 'punching', giveUpAt: this.#roundEnd(startAt) }
+  }
+
+  /** Where nothing can work the reason is known at once; what costs nothing is tried all the same. */
+  #roundEnd(startAt: Instant): Instant {
+    return this.#attempts.hopeless === undefined ? after(startAt, ROUND_MS) : startAt
+  }
+
+  #replan(now: Instant): void {
+    if (this.#policy !== 'auto') return
+    const { local: localNat, remote: remoteNat } = this.#nats
+    this.#attempts.setSides(now, {
+      local: this.#local,
+      remote: this.#remote,
+      localNat,
+      remoteNat,
+    })
+    this.#puncher.setHopeless(this.#attempts.isPlainHopeless)
   }
 
   #adopt(now: Instant): void {
+    this.#replan(now)
     const startAt = this.#startAt !== undefined && this.#startAt < now ? now : this.#startAt
     const hasNew = this.#puncher.adopt(now, this.#remote, startAt)
     if (hasNew && this.#state.kind === 'relayed') this.#beginRound(now)
@@ -323,6 +414,8 @@ export class PathAgent implements Machine<PathEvent> {
       targets: pairs.length,
       hasLostDirect: this.#hasLostDirect,
       hasHeard: pairs.some((pair) => pair.wasHeard),
+      hopeless: this.#attempts.hopeless,
+      lastAttempt: this.#attempts.lastVerdict,
     })
   }
 }

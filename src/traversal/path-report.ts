@@ -3,15 +3,16 @@ import type { Endpoint } from '../core/endpoint.ts'
 import type { Instant } from '../core/instant.ts'
 import type { PathKind } from './path-choice.ts'
 import type { Candidate } from '../protocol/server/messages.ts'
+import type { AttemptRecord } from './attempts.ts'
 import type { CandidatePair } from './candidate-pair.ts'
 import type { PathSelection } from './path-selection.ts'
 import type { ExchangeCounts } from './probe-exchange.ts'
 import { type PathReason, remedies } from './reasons.ts'
 
 /** What was tried, in this order. */
-export const strategies = ['relay', 'opener', 'probe', 'peer-reflexive', 'punch-again'] as const
+const steps = ['relay', 'opener', 'probe', 'peer-reflexive', 'punch-again'] as const
 
-export type Strategy = (typeof strategies)[number]
+export type Step = (typeof steps)[number]
 
 export interface ReportedCandidate {
   readonly side: 'local' | 'remote'
@@ -32,7 +33,9 @@ export interface PathReport {
   readonly since: Instant | undefined
   readonly reason: PathReason
   readonly remedy: string
-  readonly strategies: readonly Strategy[]
+  readonly strategies: readonly Step[]
+  /** What was tried beyond plain probes, oldest first. */
+  readonly attempts: readonly AttemptRecord[]
   readonly candidates: readonly ReportedCandidate[]
   /** What was seen: for support, and for whoever wonders. */
   readonly packets: Readonly<ExchangeCounts>
@@ -43,7 +46,8 @@ export interface Story {
   readonly reason: PathReason
   readonly local: readonly Candidate[]
   readonly pairs: readonly CandidatePair[]
-  readonly strategies: ReadonlySet<Strategy>
+  readonly strategies: ReadonlySet<Step>
+  readonly attempts: readonly AttemptRecord[]
   readonly counts: Readonly<ExchangeCounts>
 }
 
@@ -62,7 +66,8 @@ export function reportOf(story: Story): PathReport {
     since,
     reason: story.reason,
     remedy: remedies[story.reason],
-    strategies: strategies.filter((strategy) => story.strategies.has(strategy)),
+    strategies: steps.filter((step) => story.strategies.has(step)),
+    attempts: story.attempts,
     candidates: [...local, ...remote],
     packets: { ...story.counts },
   }

@@ -9,9 +9,12 @@ import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
 import type { AddressPurses } from './address-purses.ts'
 import type { CandidatePair } from './candidate-pair.ts'
+import type { Path } from './path.ts'
 import {
   ANSWER_BYTES,
+  decodeNoteFrame,
   decodeProbe,
+  encodeNoteFrame,
   encodeProbe,
   newTransaction,
   type Probe,
@@ -21,6 +24,7 @@ import {
   QUESTION_BYTES,
 } from './probe.ts'
 import { ProbeBudget } from './probe-budget.ts'
+import { decodePunchNote, encodePunchNote, type PunchNote } from './punch-note.ts'
 import { ReplayWindow } from '../core/replay-window.ts'
 
 /** Questions under way: a round asks 100 pairs eleven times at most, and few of them are open at once. */
@@ -34,8 +38,17 @@ const FIRST_ANSWER_OFFSETS_MS = [0, 20, 60] as const
 
 const MAX_WAITING_ANSWERS = 64
 
+/** As many as the largest punching attempt sends (`moves.ts`). */
+const MAX_OPEN_SHOTS = 4096
+
 interface Question {
   readonly pair: CandidatePair
+  readonly sentAt: Instant
+}
+
+/** A question of a punching attempt: there is a pair only when it is answered. */
+interface OpenShot {
+  readonly path: Path
   readonly sentAt: Instant
 }
 
@@ -47,12 +60,15 @@ interface WaitingAnswer {
 
 export type Heard =
   | { readonly kind: 'request'; readonly transaction: ProbeTransaction }
+  /** `path`: where the question went. Without a pair it was one of a punching attempt. */
   | {
       readonly kind: 'response'
-      readonly pair: CandidatePair
+      readonly pair: CandidatePair | undefined
+      readonly path: Path
       readonly rttMs: number
       readonly seen: Endpoint
     }
+  | { readonly kind: 'note'; readonly note: PunchNote }
 
 export interface ExchangeCounts {
   probesSent: number
@@ -70,6 +86,7 @@ export class ProbeExchange {
   readonly #budget: ProbeBudget
   readonly #replays = new ReplayWindow()
   readonly #questions = new Map<ProbeTransaction, Question>() // ≤ MAX_OPEN_QUESTIONS, oldest dropped
+  readonly #shots = new Map<ProbeTransaction, OpenShot>() // ≤ MAX_OPEN_SHOTS, oldest dropped
   readonly #transmits = new OutboundQueue<Transmit>()
   #waiting: WaitingAnswer[] = [] // ≤ MAX_WAITING_ANSWERS
   #sequence = 0
@@ -103,8 +120,30 @@ export class ProbeExchange {
     const transaction = newTransaction(this.#random)
     this.#rememberQuestion(transaction, { pair, sentAt: now })
     if (ttl === undefined) pair.lastAskedAt = now // an opener asks only our own NAT
-    this.#send(now, pair, 'request', transaction, ttl)
+    this.#send(now, pair.path, 'request', transaction, ttl)
     return true
+  }
+
+  /** Asks where no pair is, and without this budget: a punching attempt has its own (`attempt.ts`). */
+  shoot(now: Instant, path: Path, ttl?: number): void {
+    const transaction = newTransaction(this.#random)
+    const [oldest] = this.#shots.keys()
+    if (this.#shots.size >= MAX_OPEN_SHOTS && oldest !== undefined) this.#shots.delete(oldest)
+    this.#shots.set(transaction, { path, sentAt: now })
+    this.#send(now, path, 'request', transaction, ttl)
+  }
+
+  /** What was shot and is not answered is not waited for any more. */
+  forgetShots(): void {
+    this.#shots.clear()
+  }
+
+  /** Tells the peer something, over the relay. */
+  tell(relay: Path, note: PunchNote): void {
+    const body = encodePunchNote(note)
+    const frame = { from: this.#role, sequence: this.#sequence, body }
+    this.#sequence += 1
+    this.#transmits.push({ ...relay, bytes: encodeNoteFrame(this.#key, frame) })
   }
 
   /** Answers a question that came from the pair's address, the first one three times. */
@@ -122,9 +161,16 @@ export class ProbeExchange {
     const peer = this.#role === 'initiator' ? 'responder' : 'initiator'
     const probe = decodeProbe(this.#key, peer, bytes)
     const isNew = probe.ok && this.#replays.take(probe.value.sequence)
-    const heard = isNew ? this.#understand(now, via, probe.value) : undefined
+    const heard = isNew ? this.#understand(now, via, probe.value) : this.#readNote(peer, bytes)
     if (heard === undefined) this.counts.ignored += 1
     return heard
+  }
+
+  #readNote(peer: ProbeRole, bytes: Uint8Array): Heard | undefined {
+    const frame = decodeNoteFrame(this.#key, peer, bytes)
+    if (!frame.ok || !this.#replays.take(frame.value.sequence)) return undefined
+    const note = decodePunchNote(frame.value.body)
+    return note.ok ? { kind: 'note', note: note.value } : undefined
   }
 
   handleTimeout(now: Instant): void {
@@ -144,9 +190,9 @@ export class ProbeExchange {
     return first
   }
 
-  /** The pair is gone, and what was known of its address. */
-  forget(pair: CandidatePair): void {
-    this.#budget.forget(pair.remote)
+  /** The pair is gone, and with the last one of an address what was known of that. */
+  forget(pair: CandidatePair, isLast = true): void {
+    if (isLast) this.#budget.forget(pair.remote)
     this.#waiting = this.#waiting.filter((answer) => answer.pair !== pair)
     for (const [transaction, question] of this.#questions) {
       if (question.pair === pair) this.#questions.delete(transaction)
@@ -156,6 +202,7 @@ export class ProbeExchange {
   /** Whatever is under way is over. Sequence numbers go on, and so does the budget: what is proved stays proved. */
   reset(): void {
     this.#questions.clear()
+    this.#shots.clear()
     this.#waiting = []
   }
 
@@ -174,18 +221,22 @@ export class ProbeExchange {
     { transaction, seen }: Probe,
   ): Heard | undefined {
     const question = this.#questions.get(transaction)
-    if (question === undefined || via !== question.pair.via) return undefined
-    const { pair, sentAt } = question
+    const shot = this.#shots.get(transaction)
+    const path = question?.pair.path ?? shot?.path
+    const sentAt = question?.sentAt ?? shot?.sentAt
+    if (path === undefined || sentAt === undefined || via !== path.via) return undefined
+    const pair = question?.pair
     this.#questions.delete(transaction)
+    this.#shots.delete(transaction)
     this.counts.answersHeard += 1
-    if (!pair.isRelay) this.#budget.prove(pair.remote)
-    return { kind: 'response', pair, rttMs: now - sentAt, seen }
+    if (pair?.isRelay !== true) this.#budget.prove(path.to)
+    return { kind: 'response', pair, path, rttMs: now - sentAt, seen }
   }
 
   #answerNow(now: Instant, pair: CandidatePair, transaction: ProbeTransaction): void {
     this.#expireConsent(now, pair)
     if (!pair.isRelay && !this.#budget.spendOnAnswer(pair.remote, ANSWER_BYTES)) return
-    this.#send(now, pair, 'response', transaction)
+    this.#send(now, pair.path, 'response', transaction)
   }
 
   #expireConsent(now: Instant, { answeredAt, remote }: CandidatePair): void {
@@ -196,7 +247,7 @@ export class ProbeExchange {
 
   #send(
     now: Instant,
-    pair: CandidatePair,
+    path: Path,
     kind: Probe['kind'],
     transaction: ProbeTransaction,
     ttl?: number,
@@ -207,11 +258,11 @@ export class ProbeExchange {
       sequence: this.#sequence,
       transaction,
       sentAtMs: now,
-      seen: pair.remote,
+      seen: path.to,
     })
     this.#sequence += 1
     this.counts.probesSent += 1
-    this.#transmits.push({ ...pair.path, bytes, ...(ttl === undefined ? {} : { ttl }) })
+    this.#transmits.push({ ...path, bytes, ...(ttl === undefined ? {} : { ttl }) })
   }
 
   #rememberQuestion(transaction: ProbeTransaction, question: Question): void {

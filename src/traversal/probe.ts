@@ -61,6 +61,7 @@ export const ANSWER_BYTES = 64
 
 const MARK = 0b1100_0000 // probe, version 00
 const KINDS: readonly ProbeKind[] = ['request', 'response']
+const NOTE_KIND = 2
 const FROM_RESPONDER = 0b01
 const IS_IPV6 = 0b10
 
@@ -108,16 +109,61 @@ export function encodeProbe(key: ProbeKey, probe: Probe): Uint8Array {
   bytes.writeUInt16BE(seen.port, PORT)
   bytes.set(addressBytes(seen), ADDRESS)
   maskEndpoint(bytes, transaction)
-  bytes.set(macOf(key, bytes), bytes.length - MAC_BYTES)
-  return bytes
+  return sealed(key, bytes)
+}
+
+/** A probe's frame around something that is neither question nor answer: see `punch-note.ts`. */
+export interface NoteFrame {
+  readonly from: ProbeRole
+  readonly sequence: number
+  /** From byte 14 on; 34 bytes. */
+  readonly body: Uint8Array
+}
+
+export const NOTE_BODY_BYTES = FIELDS_END - TRANSACTION
+
+export function encodeNoteFrame(key: ProbeKey, { from, sequence, body }: NoteFrame): Uint8Array {
+  const bytes = Buffer.alloc(ANSWER_BYTES)
+  bytes[0] = MARK | NOTE_KIND
+  bytes[1] = from === 'responder' ? FROM_RESPONDER : 0
+  bytes.write(key.tag, TAG, 'hex')
+  bytes.writeUInt32BE(sequence, SEQUENCE)
+  bytes.set(body, TRANSACTION)
+  return sealed(key, bytes)
+}
+
+/** As `decodeProbe`. */
+export function decodeNoteFrame(
+  key: ProbeKey,
+  from: ProbeRole,
+  bytes: Uint8Array,
+): Decoded<NoteFrame> {
+  if (((bytes[0] ?? 0) ^ MARK) !== NOTE_KIND) return malformed('not a note of version 0')
+  const opened = authentic(key, from, bytes, ANSWER_BYTES)
+  if (!opened.ok) return opened
+  const own = opened.value
+  const body = own.subarray(TRANSACTION, FIELDS_END)
+  return decoded({ from, sequence: own.readUInt32BE(SEQUENCE), body })
 }
 
 /** Only what `from` wrote with this very key; a probe of our own that was thrown back at us fails too. */
 export function decodeProbe(key: ProbeKey, from: ProbeRole, bytes: Uint8Array): Decoded<Probe> {
   const kind = KINDS[(bytes[0] ?? 0) ^ MARK]
   if (kind === undefined) return malformed('not a probe of version 0')
-  if (bytes.length < sizeOf(kind)) return malformed('probe too short')
-  const own = Buffer.from(bytes.subarray(0, sizeOf(kind)))
+  const own = authentic(key, from, bytes, sizeOf(kind))
+  if (!own.ok) return own
+  return fieldsOf(own.value, kind, from, ((own.value[1] ?? 0) & IS_IPV6) !== 0)
+}
+
+/** A copy of the first `size` bytes, where `from` wrote them with this key. */
+function authentic(
+  key: ProbeKey,
+  from: ProbeRole,
+  bytes: Uint8Array,
+  size: number,
+): Decoded<Buffer> {
+  if (bytes.length < size) return malformed('probe too short')
+  const own = Buffer.from(bytes.subarray(0, size))
   const flags = own[1] ?? 0
   if ((flags & FROM_RESPONDER) !== (from === 'responder' ? FROM_RESPONDER : 0)) {
     return malformed('probe of the wrong role')
@@ -126,7 +172,12 @@ export function decodeProbe(key: ProbeKey, from: ProbeRole, bytes: Uint8Array): 
   if (!timingSafeEqual(own.subarray(-MAC_BYTES), macOf(key, own))) {
     return malformed('probe not authentic')
   }
-  return fieldsOf(own, kind, from, (flags & IS_IPV6) !== 0)
+  return decoded(own)
+}
+
+function sealed(key: ProbeKey, bytes: Buffer): Uint8Array {
+  bytes.set(macOf(key, bytes), bytes.length - MAC_BYTES)
+  return bytes
 }
 
 function fieldsOf(own: Buffer, kind: ProbeKind, from: ProbeRole, isIpv6: boolean): Decoded<Probe> {

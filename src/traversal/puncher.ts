@@ -1,13 +1,14 @@
 /** Who is probed when: a round of punching over all pairs of one peer. */
-import type { Endpoint } from '../core/endpoint.ts'
+import { type Endpoint, sameEndpoint } from '../core/endpoint.ts'
 import { after, earliest, type Instant } from '../core/instant.ts'
+import type { SocketId } from '../core/machine.ts'
 import type { Candidate } from '../protocol/server/messages.ts'
 import { mayProbe, type PathPolicy, Surroundings, targetsOf } from './candidate.ts'
 import { CandidatePair } from './candidate-pair.ts'
 import { deservesOpener, openerTimes } from './opener.ts'
 import { PairTable } from './pair-table.ts'
 import type { Path } from './path.ts'
-import type { Strategy } from './path-report.ts'
+import type { Step } from './path-report.ts'
 import type { ProbeExchange } from './probe-exchange.ts'
 import { Pacer, ProbeSchedule } from './probe-schedule.ts'
 
@@ -24,11 +25,12 @@ const MIN_ASK_GAP_MS = 20
 export class Puncher {
   readonly #pairs = new PairTable()
   readonly #pacer = new Pacer()
-  readonly #strategies = new Set<Strategy>()
+  readonly #strategies = new Set<Step>()
   readonly #exchange: ProbeExchange
   readonly #policy: PathPolicy
   readonly #openerTtl: number
   #around: Surroundings
+  #isHopeless = false
   #relay: CandidatePair | undefined
 
   constructor({ exchange, policy, local, openerTtl }: PuncherOptions) {
@@ -52,7 +54,7 @@ export class Puncher {
     return this.#relay
   }
 
-  get strategies(): ReadonlySet<Strategy> {
+  get strategies(): ReadonlySet<Step> {
     return this.#strategies
   }
 
@@ -78,8 +80,8 @@ export class Puncher {
   adopt(now: Instant, remote: readonly Candidate[], startAt: Instant | undefined): boolean {
     let hasNew = false
     for (const { kind, endpoint } of targetsOf(remote, this.#around, this.#policy)) {
-      const known = this.#pairs.get(endpoint)
-      const pair = known ?? this.#add(kind, endpoint)
+      const known = this.#pairs.get({ to: endpoint })
+      const pair = known ?? this.#add(kind, { to: endpoint })
       if (pair === undefined) continue
       this.#exchange.name(endpoint)
       if (known !== undefined) continue
@@ -90,11 +92,34 @@ export class Puncher {
   }
 
   /** The pair that a datagram came from: a new, peer-reflexive one where nobody named the address (RFC 8445 §7.3.1.3). */
-  pairFrom(from: Endpoint): CandidatePair | undefined {
-    const known = this.#pairs.get(from)
+  pairFrom(path: Path): CandidatePair | undefined {
+    const known = this.#pairs.get(path)
     if (known !== undefined) return known
     this.#strategies.add('peer-reflexive')
-    return this.#add('peer-reflexive', from)
+    return this.#add('peer-reflexive', path)
+  }
+
+  /** The pair of a question that hit. */
+  predictedPair(path: Path): CandidatePair | undefined {
+    return this.#pairs.get(path) ?? this.#add('predicted', path)
+  }
+
+  /**
+   * Probes to the peer's reflexive addresses cannot work, as both NATs are known to be: then none is sent, since some
+   * routers refuse an address altogether from which something unasked-for came, and the attempt would fail as well.
+   */
+  setHopeless(isHopeless: boolean): void {
+    this.#isHopeless = isHopeless
+  }
+
+  /** Whether a pair that works, or may soon, depends on the socket. */
+  usesSocket(via: SocketId): boolean {
+    return this.pairs.some((pair) => pair.via === via && pair.heartbeat !== undefined)
+  }
+
+  /** The socket is going to be closed. */
+  removeVia(via: SocketId): void {
+    for (const pair of this.pairs) if (pair.via === via) this.#remove(pair)
   }
 
   /** Begins a round for everything that does not work yet; the first openers leave now. */
@@ -130,9 +155,7 @@ export class Puncher {
     this.#exchange.reset()
     for (const pair of this.pairs) {
       pair.reset()
-      if (pair.kind !== 'peer-reflexive') continue
-      this.#pairs.remove(pair)
-      this.#exchange.forget(pair)
+      if (pair.kind === 'peer-reflexive' || pair.kind === 'predicted') this.#remove(pair)
     }
   }
 
@@ -171,15 +194,22 @@ export class Puncher {
   }
 
   #arm(now: Instant, pair: CandidatePair, startAt: Instant): void {
+    if (this.#isHopeless && (pair.kind === 'server-reflexive' || pair.kind === 'port-guess')) return
     const hasOpeners = this.#openerTtl > 0 && deservesOpener(pair.remote, this.#around)
     const openers = hasOpeners ? openerTimes(now, startAt) : []
     const isSparse = !pair.wasHeard && !this.#exchange.isProved(pair)
     pair.schedule = new ProbeSchedule(startAt, { openers, isSparse })
   }
 
-  #add(kind: CandidatePair['kind'], remote: Endpoint): CandidatePair | undefined {
-    const pathKind = this.#around.isInside(remote) ? 'lan' : 'direct'
-    const pair = new CandidatePair(kind, pathKind, { to: remote })
+  #remove(pair: CandidatePair): void {
+    this.#pairs.remove(pair)
+    const isLast = !this.pairs.some(({ remote }) => sameEndpoint(remote, pair.remote))
+    this.#exchange.forget(pair, isLast)
+  }
+
+  #add(kind: CandidatePair['kind'], path: Path): CandidatePair | undefined {
+    const pathKind = this.#around.isInside(path.to) ? 'lan' : 'direct'
+    const pair = new CandidatePair(kind, pathKind, path)
     return this.#pairs.add(pair, (dropped) => this.#exchange.forget(dropped)) ? pair : undefined
   }
 }

@@ -11,6 +11,11 @@ export const pathReasons = [
   'both-mappings-dependent',
   'local-mapping-dependent',
   'remote-mapping-dependent',
+  'address-pool',
+  'attempt-failed',
+  'attempt-unanswered',
+  'attempt-forbidden',
+  'no-sockets',
   'nothing-heard',
   'heard-but-unanswered',
   'direct-lost',
@@ -37,6 +42,14 @@ export const remedies: Readonly<Record<PathReason, string>> = {
   'both-mappings-dependent': `both routers give every destination another port: ${EITHER_SIDE}`,
   'local-mapping-dependent': `the router here gives every destination another port: here: set its NAT to endpoint-independent ("full cone"), or ${EITHER_SIDE}`,
   'remote-mapping-dependent': `the buddy's router gives every destination another port: there: set its NAT to endpoint-independent ("full cone"), or ${EITHER_SIDE}`,
+  'address-pool': `one of the routers gives new connections another public address, so nobody knows where they come from: ${EITHER_SIDE}`,
+  'attempt-failed': `the routers give ports that were guessed at in vain; it is tried again later: ${EITHER_SIDE}`,
+  'attempt-unanswered':
+    'the buddy’s daemon did not take part in guessing ports: it may be busy with another one, forbid it, or be of an older version; it is tried again later',
+  'attempt-forbidden':
+    'guessing ports is forbidden in this daemon’s configuration ("punch"): allow it, or enable PCP or UPnP on the router',
+  'no-sockets':
+    'the system gave this daemon no more sockets: raise the limit of open files of the service',
   'nothing-heard': `no packet came through in either direction: ${EITHER_SIDE}`,
   'heard-but-unanswered': `the buddy's packets arrive here but ours do not arrive there: ${EITHER_SIDE}`,
   'direct-lost':

@@ -10,6 +10,7 @@ import { type StaticKey, staticKeyFromSeed } from '../../src/crypto/static-key.t
 import { PeerEndpoint } from '../../src/daemon/peer-endpoint.ts'
 import type { PeerEndpointEvent } from '../../src/daemon/peer-events.ts'
 import type { Candidate, DeviceKeys, Introduced } from '../../src/protocol/server/messages.ts'
+import type { NatProfile } from '../../src/protocol/server/nat-profile.ts'
 import { Relay } from '../../src/server/relay.ts'
 import { RelayTickets } from '../../src/server/relay-tickets.ts'
 import { ServerTime } from '../../src/server/server-time.ts'
@@ -67,6 +68,8 @@ export interface SideOptions {
   readonly addresses?: readonly string[]
   readonly link?: LinkPair
   readonly policy?: PathPolicy
+  /** What is known of its NAT. */
+  readonly profile?: NatProfile
   /** What the server says this side's device is, where that is not the truth. */
   readonly introducedAs?: DeviceKeys
 }
@@ -184,6 +187,7 @@ export class PeerSide {
       endpoint.setAccount(now, this.number)
       endpoint.setServerTime(now, WALL_MS + world.now)
       endpoint.setStunServers(now, this.#scene.stun)
+      endpoint.setNatProfile(now, this.options.profile)
       endpoint.setPolicy(now, otherOf(this.number), this.options.policy ?? 'auto')
     })
     return [endpoint, running]
@@ -195,6 +199,13 @@ export class PeerSide {
     if (event.kind === 'introduce-wanted') this.#scene.ask(this, event)
     if (event.kind === 'relay-stream-wanted') this.#scene.openStream(this, event.socket)
     if (event.kind === 'relay-stream-unwanted') this.#scene.closeStream(this, event.socket)
+    if (event.kind === 'socket-wanted') {
+      const { socket } = event
+      const { port } = this.running.addSocket(socket, {})
+      const local: Endpoint = { family: 4, address: '0.0.0.0', port }
+      this.change((now) => this.endpoint.socketOpened(now, socket, local))
+    }
+    if (event.kind === 'socket-unwanted') this.running.removeSocket(event.socket)
   }
 }
 
@@ -372,6 +383,7 @@ export class PeerScene {
       isAnswer,
       probeKey: said.probeKey,
       candidates: said.candidates,
+      ...(said.nat === undefined ? {} : { nat: said.nat }),
       device: from.options.introducedAs ?? from.device.keys,
       startInMs: isAnswer ? 150 : 0,
       ...(this.#options.hasRelay === false ? {} : { relay: { endpoint: RELAY, ticket } }),

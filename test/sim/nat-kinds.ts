@@ -1,4 +1,5 @@
 /** Routers that people know by name, and all nine of RFC 4787's combinations. */
+import type { NatProfile, PortRule } from '../../src/protocol/server/nat-profile.ts'
 import type { Dependence, NatBehaviour } from './nat.ts'
 import type { PortAllocation } from './port-allocator.ts'
 
@@ -51,3 +52,35 @@ export const natKinds = {
     ports: { kind: 'random' },
   },
 } as const satisfies Record<string, NatBehaviour>
+
+/** What a perfect test would tell of a NAT; of a host without one where there is none. */
+export function profileOf(nat: NatBehaviour | undefined): NatProfile {
+  if (nat === undefined) {
+    return {
+      mapping: 'none',
+      filtering: 'endpoint-independent',
+      ports: { kind: 'preserve' },
+      isPooled: false,
+    }
+  }
+  return {
+    mapping: nat.mapping,
+    filtering: nat.filtering,
+    ports: ruleOf(nat.ports ?? { kind: 'preserve' }),
+    isPooled: nat.pooling === 'arbitrary',
+  }
+}
+
+function ruleOf(ports: PortAllocation): PortRule {
+  switch (ports.kind) {
+    case 'preserve':
+      return { kind: 'preserve' }
+    case 'sequential':
+      return { kind: 'sequential', step: ports.step ?? 1 }
+    case 'random':
+    case 'parity':
+      return { kind: ports.kind, low: ports.low ?? 1024, high: ports.high ?? 65_535 }
+    case 'block':
+      return { kind: 'block', low: ports.low ?? 1024, high: (ports.low ?? 1024) + ports.size - 1 }
+  }
+}

@@ -52,6 +52,8 @@ export interface Running {
    */
   addPipe(id: SocketId, carry: (bytes: Uint8Array) => void): SimHandler
   removeSocket(id: SocketId): void
+  /** Beside the primary one. */
+  readonly socketCount: number
   /** The process dies: nothing more is heard, sent or woken. */
   stop(): void
 }
@@ -254,6 +256,10 @@ class RunningMachine<Event> implements Running {
   removeSocket(id: SocketId): void {
     this.#named.get(id)?.close()
     this.#named.delete(id)
+  }
+
+  get socketCount(): number {
+    return this.#named.size
   }
 
   stop(): void {

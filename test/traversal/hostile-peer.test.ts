@@ -4,7 +4,15 @@ import type { Endpoint } from '../../src/core/endpoint.ts'
 import { socketNamed } from '../../src/core/machine.ts'
 import type { Candidate } from '../../src/protocol/server/messages.ts'
 import { MAX_PAIRS } from '../../src/traversal/pair-table.ts'
-import { encodeProbe, newTransaction, probeKey, QUESTION_BYTES } from '../../src/traversal/probe.ts'
+import type { NatProfile } from '../../src/protocol/server/nat-profile.ts'
+import {
+  encodeNoteFrame,
+  encodeProbe,
+  newTransaction,
+  probeKey,
+  QUESTION_BYTES,
+} from '../../src/traversal/probe.ts'
+import { encodePunchNote } from '../../src/traversal/punch-note.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import { simulate } from '../sim/simulate.ts'
 import { at, KEY, Puppet, Stage } from './puppet.ts'
@@ -281,6 +289,117 @@ describe('PathAgent against strangers', () => {
       world.runFor(1000)
 
       assert.equal(stage.sent.length, 0)
+    })
+  })
+})
+
+describe('PathAgent against a buddy who wants a stranger sprayed', () => {
+  const fixed: NatProfile = {
+    mapping: 'endpoint-independent',
+    filtering: 'address-and-port-dependent',
+    ports: { kind: 'preserve' },
+    isPooled: false,
+  }
+  const random: NatProfile = {
+    ...fixed,
+    mapping: 'address-and-port-dependent',
+    ports: { kind: 'random', low: 1024, high: 65_535 },
+  }
+  const relay = { to: at('203.0.113.1', 3480), via: socketNamed('relay:00') }
+  const own: Candidate = { kind: 'server-reflexive', endpoint: at('198.51.100.10', 5000) }
+
+  /** The buddy says all that an honest one would say: ready, heard, a port. */
+  function runAttempt(stage: Stage, remote: readonly Candidate[]): void {
+    stage.change((now, agent) => {
+      agent.setLocal(now, [own])
+      agent.setNats(now, { local: fixed, remote: random })
+      agent.addRemote(now, remote)
+      agent.start(now, 0)
+      agent.relayReady(now, relay)
+    })
+    for (let time = 1; time <= 200; time++) {
+      stage.world.plan(time * 50, () => {
+        const body = encodePunchNote({
+          number: 1,
+          strategy: { kind: 'birthday', active: 'initiator' },
+          isReady: true,
+          hasHeard: true,
+          isDone: true,
+          port: VICTIM.port,
+        })
+        const bytes = encodeNoteFrame(KEY, { from: 'responder', sequence: time, body })
+        stage.change((now, agent) => agent.handleDatagram(now, relay.to, bytes, relay.via))
+      })
+    }
+    stage.world.runFor(30_000)
+  }
+
+  function direct(stage: Stage): Map<string, number> {
+    const counts = new Map<string, number>()
+    for (const { to } of stage.sent) counts.set(to.address, (counts.get(to.address) ?? 0) + 1)
+    counts.delete(relay.to.address)
+    return counts
+  }
+
+  it('sprays no address that the server did not attest: a host candidate gets its five', () => {
+    simulate(1, (world) => {
+      const stage = new Stage(world)
+
+      runAttempt(stage, [
+        { kind: 'host', endpoint: VICTIM },
+        { kind: 'mapped', endpoint: VICTIM },
+      ])
+
+      assert.deepEqual(direct(stage), new Map([[VICTIM.address, 5]]))
+      assert.deepEqual(stage.agent.report().attempts, [])
+    })
+  })
+
+  it('sprays the attested address alone, within the budget, whatever else is named', () => {
+    simulate(1, (world) => {
+      const stage = new Stage(world)
+      const attested = at('192.0.2.7', 40_000)
+
+      runAttempt(stage, [
+        { kind: 'host', endpoint: VICTIM },
+        { kind: 'server-reflexive', endpoint: attested },
+      ])
+
+      const counts = direct(stage)
+      assert.deepEqual([...counts.keys()].sort(), [VICTIM.address, attested.address])
+      assert.equal(counts.get(VICTIM.address), 5)
+      assert.ok((counts.get(attested.address) ?? 0) >= 1024)
+      // Two attempts an hour, openers and probes of plain punching beside them.
+      assert.ok((counts.get(attested.address) ?? 0) <= 2 * 1024 + 15)
+    })
+  })
+
+  it('answers no note that does not come through the relay', () => {
+    simulate(1, (world) => {
+      const stage = new Stage(world, { role: 'responder' })
+      stage.change((now, agent) => {
+        agent.setLocal(now, [own])
+        agent.setNats(now, { local: random, remote: fixed })
+        agent.addRemote(now, named(at('192.0.2.7', 40_000)))
+        agent.start(now, 0)
+        agent.relayReady(now, relay)
+      })
+      const body = encodePunchNote({
+        number: 1,
+        strategy: { kind: 'birthday', active: 'initiator' },
+        isReady: true,
+        hasHeard: false,
+        isDone: false,
+        port: undefined,
+      })
+      const note = (sequence: number): Uint8Array =>
+        encodeNoteFrame(KEY, { from: 'initiator', sequence, body })
+
+      stage.change((now, agent) => agent.handleDatagram(now, at('192.0.2.7', 40_000), note(1)))
+      assert.equal(stage.events.filter(({ event }) => event.kind === 'socket-wanted').length, 0)
+
+      stage.change((now, agent) => agent.handleDatagram(now, relay.to, note(2), relay.via))
+      assert.equal(stage.events.filter(({ event }) => event.kind === 'socket-wanted').length, 256)
     })
   })
 })

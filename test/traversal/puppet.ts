@@ -3,8 +3,11 @@ import type { Endpoint } from '../../src/core/endpoint.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import type { Running, World } from '../sim/world.ts'
 import type { SimSocket } from '../sim/host.ts'
-import { PathAgent, type PathAgentOptions } from '../../src/traversal/path-agent.ts'
-import type { PathEvent } from '../../src/traversal/path-selection.ts'
+import {
+  PathAgent,
+  type PathAgentEvent,
+  type PathAgentOptions,
+} from '../../src/traversal/path-agent.ts'
 import {
   decodeProbe,
   encodeProbe,
@@ -29,7 +32,7 @@ export class Stage {
   readonly world: World
   readonly agent: PathAgent
   readonly running: Running
-  readonly events: { readonly at: number; readonly event: PathEvent }[] = []
+  readonly events: { readonly at: number; readonly event: PathAgentEvent }[] = []
   readonly sent: HeardProbe[] = []
 
   constructor(

@@ -21,6 +21,8 @@ describe('verdictOf()', () => {
     targets: 1,
     hasLostDirect: false,
     hasHeard: false,
+    hopeless: undefined,
+    lastAttempt: undefined,
   } as const
 
   it('names the most telling cause', () => {

@@ -1,5 +1,6 @@
 /** Two peers, their routers, a server with STUN and relay, and the introductions that its TCP sessions would carry. */
 import type { Endpoint } from '../../src/core/endpoint.ts'
+import type { SocketId } from '../../src/core/machine.ts'
 import { instant } from '../../src/core/instant.ts'
 import { type Identity, identityFromSeed } from '../../src/crypto/identity.ts'
 import { Relay } from '../../src/server/relay.ts'
@@ -7,11 +8,14 @@ import { RelayTickets } from '../../src/server/relay-tickets.ts'
 import { ServerTime } from '../../src/server/server-time.ts'
 import { BindingServer } from '../../src/stun/binding-server.ts'
 import { type BindingSocket, bindingSocketId } from '../../src/stun/binding-sockets.ts'
+import type { NatProfile } from '../../src/protocol/server/nat-profile.ts'
 import type { PathPolicy } from '../../src/traversal/candidate.ts'
 import type { PathReport } from '../../src/traversal/path-report.ts'
 import type { PathEvent } from '../../src/traversal/path-selection.ts'
 import type { Host } from '../sim/host.ts'
+import { PunchBudget } from '../../src/traversal/punch-budget.ts'
 import type { NatBehaviour } from '../sim/nat.ts'
+import { profileOf } from '../sim/nat-kinds.ts'
 import type { LinkPair } from '../sim/network.ts'
 import type { Router } from '../sim/router.ts'
 import type { Running, World } from '../sim/world.ts'
@@ -27,6 +31,9 @@ export interface SideOptions {
   readonly link?: LinkPair
   readonly policy?: PathPolicy
   readonly openerTtl?: number
+  /** What is known of its NAT: the truth when absent, nothing for `unknown`. */
+  readonly profile?: NatProfile | 'unknown'
+  readonly budget?: PunchBudget
   /** From the server to this side, over TCP. */
   readonly serverDelayMs?: number
 }
@@ -64,6 +71,8 @@ export class Side {
     readonly isRelayed: boolean
   }[] = []
   isGathered = false
+  /** The most that were open beside the primary one. */
+  mostSockets = 0
   onIntroductionWanted: () => void = () => undefined
 
   constructor(world: World, name: 'alice' | 'bob', options: SideOptions) {
@@ -90,12 +99,16 @@ export class Side {
       random: this.host.random,
       policy: options.policy ?? 'auto',
       openerTtl: options.openerTtl,
+      nat: profileOfSide(options),
+      budget: options.budget ?? new PunchBudget(),
     })
     this.running = world.attach(this.host, this.peer, {
       port: LAN_PORT,
       onEvent: (event) => {
         if (event.kind === 'gathered') this.isGathered = !this.peer.gatherer.isGathering
         else if (event.kind === 'introduction-wanted') this.onIntroductionWanted()
+        else if (event.kind === 'socket-wanted') this.#openSocket(event.socket)
+        else if (event.kind === 'socket-unwanted') this.running.removeSocket(event.socket)
         else if (event.kind === 'path') this.path.push({ at: world.now, event: event.event })
         else this.received.push({ at: world.now, ...event })
       },
@@ -121,6 +134,13 @@ export class Side {
     return this.path.find(
       ({ event }) => event.kind === 'path-selected' && event.pathKind !== 'relay',
     )?.at
+  }
+
+  #openSocket(id: SocketId): void {
+    const { port } = this.running.addSocket(id, {})
+    this.mostSockets = Math.max(this.mostSockets, this.running.socketCount)
+    const local: Endpoint = { family: 4, address: '0.0.0.0', port }
+    this.running.change((now) => this.peer.socketOpened(now, id, local))
   }
 
   #defaultAddress(isAlice: boolean): string {
@@ -219,6 +239,7 @@ export class Scene {
         session: this.#session,
         key: this.#key,
         candidates,
+        nat: isHidden ? undefined : about.peer.nat,
         startInMs,
         relay,
       }
@@ -249,4 +270,10 @@ export class Scene {
       socket === undefined ? [] : [socket.endpoint],
     )
   }
+}
+
+function profileOfSide({ profile, nat, behind }: SideOptions): NatProfile | undefined {
+  if (profile !== undefined) return profile === 'unknown' ? undefined : profile
+  if (nat !== undefined) return profileOf(nat)
+  return behind === undefined ? profileOf(undefined) : undefined
 }

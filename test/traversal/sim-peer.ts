@@ -7,12 +7,15 @@ import { OutboundQueue } from '../../src/core/outbound-queue.ts'
 import type { Random } from '../../src/core/random.ts'
 import type { Identity } from '../../src/crypto/identity.ts'
 import type { Candidate } from '../../src/protocol/server/messages.ts'
+import type { NatProfile } from '../../src/protocol/server/nat-profile.ts'
+import type { SocketEvent } from '../../src/traversal/attempt.ts'
 import type { PathPolicy } from '../../src/traversal/candidate.ts'
 import { Gatherer } from '../../src/traversal/gatherer.ts'
 import { relaySocket, type Path } from '../../src/traversal/path.ts'
-import { PathAgent } from '../../src/traversal/path-agent.ts'
+import { PathAgent, type PathAgentEvent } from '../../src/traversal/path-agent.ts'
 import type { PathEvent } from '../../src/traversal/path-selection.ts'
 import type { ProbeRole } from '../../src/traversal/probe.ts'
+import { PunchBudget } from '../../src/traversal/punch-budget.ts'
 import { RelayClient } from '../../src/traversal/relay-client.ts'
 
 export interface SimPeerOptions {
@@ -21,12 +24,16 @@ export interface SimPeerOptions {
   readonly random: Random
   readonly policy: PathPolicy
   readonly openerTtl: number | undefined
+  /** What is known of its own NAT. */
+  readonly nat: NatProfile | undefined
+  readonly budget: PunchBudget
 }
 
 export interface Introduction {
   readonly session: Uint8Array
   readonly key: Uint8Array
   readonly candidates: readonly Candidate[]
+  readonly nat: NatProfile | undefined
   readonly startInMs: number
   readonly relay: { readonly endpoint: Endpoint; readonly ticket: Uint8Array } | undefined
 }
@@ -35,6 +42,7 @@ export type SimPeerEvent =
   | { readonly kind: 'gathered' }
   | { readonly kind: 'introduction-wanted' }
   | { readonly kind: 'path'; readonly event: PathEvent }
+  | SocketEvent
   | { readonly kind: 'data'; readonly number: number; readonly isRelayed: boolean }
 
 const DATA = 0b0100_0000
@@ -46,11 +54,16 @@ export class SimPeer implements Machine<SimPeerEvent> {
   readonly #options: SimPeerOptions
   readonly #transmits = new OutboundQueue<Transmit>()
   readonly #events = new OutboundQueue<SimPeerEvent>()
+  #stunServer: Endpoint | undefined
   #relay: { readonly client: RelayClient; readonly path: Path } | undefined
 
   constructor(options: SimPeerOptions) {
     this.#options = options
     this.gatherer = new Gatherer({ random: options.random })
+  }
+
+  get nat(): NatProfile | undefined {
+    return this.#options.nat
   }
 
   get policy(): PathPolicy {
@@ -65,6 +78,7 @@ export class SimPeer implements Machine<SimPeerEvent> {
   ): void {
     this.gatherer.setLocalAddresses(now, addresses, port)
     this.gatherer.setServers(now, servers)
+    this.#stunServer = servers[0]
     this.#collect(now)
   }
 
@@ -75,9 +89,12 @@ export class SimPeer implements Machine<SimPeerEvent> {
       policy: this.#options.policy,
       local: this.gatherer.candidates,
       random: this.#options.random,
+      budget: this.#options.budget,
       ...(this.#options.openerTtl === undefined ? {} : { openerTtl: this.#options.openerTtl }),
     })
     this.agent.setLocal(now, this.gatherer.candidates)
+    this.agent.setStunServer(this.#stunServer)
+    this.agent.setNats(now, { local: this.#options.nat, remote: introduction.nat })
     this.agent.addRemote(now, introduction.candidates)
     this.agent.start(now, introduction.startInMs)
     this.#startRelay(now, introduction)
@@ -103,17 +120,23 @@ export class SimPeer implements Machine<SimPeerEvent> {
     return true
   }
 
-  handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array): void {
+  socketOpened(now: Instant, socket: SocketId, local: Endpoint): void {
+    this.agent?.socketOpened(now, socket, local)
+    this.#collect(now)
+  }
+
+  handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
     switch (datagramKind(bytes)) {
       case 'stun':
-        this.gatherer.handleDatagram(now, from, bytes)
+        if (via !== undefined) this.agent?.handleStun(now, from, bytes, via)
+        else this.gatherer.handleDatagram(now, from, bytes)
         break
       case 'relay':
         this.#relay?.client.handleDatagram(now, from, bytes)
         break
       case 'probe':
       case 'connection':
-        this.#handlePeer(now, from, bytes, undefined)
+        this.#handlePeer(now, from, bytes, via)
         break
       case undefined:
         break
@@ -161,12 +184,19 @@ export class SimPeer implements Machine<SimPeerEvent> {
     }
     this.agent?.dataFlowed(now)
     const number = Buffer.from(bytes).readUInt32BE(1)
-    this.#events.push({ kind: 'data', number, isRelayed: via !== undefined })
+    this.#events.push({
+      kind: 'data',
+      number,
+      isRelayed: via !== undefined && via === this.#relay?.path.via,
+    })
   }
 
   #send(transmit: Transmit): void {
-    if (transmit.via === undefined) this.#transmits.push(transmit)
-    else this.#relay?.client.send(transmit.bytes)
+    if (transmit.via !== undefined && transmit.via === this.#relay?.path.via) {
+      this.#relay.client.send(transmit.bytes)
+    } else {
+      this.#transmits.push(transmit)
+    }
   }
 
   // What the parts have brought about, until nothing is left.
@@ -205,7 +235,11 @@ export class SimPeer implements Machine<SimPeerEvent> {
     return gathered !== undefined || relayed !== undefined || event !== undefined
   }
 
-  #handlePathEvent(now: Instant, event: PathEvent): void {
+  #handlePathEvent(now: Instant, event: PathAgentEvent): void {
+    if (event.kind === 'socket-wanted' || event.kind === 'socket-unwanted') {
+      this.#events.push(event)
+      return
+    }
     this.#events.push({ kind: 'path', event })
     if (event.kind === 'path-selected') {
       this.path = event.path

@@ -25,8 +25,6 @@ export type PortRule =
     }
   | { readonly kind: 'unknown' }
 
-export type PortRuleKind = PortRule['kind']
-
 /** Larger steps are not believed to be steps. */
 export const MOST_PORT_STEP = 256
 
