@@ -1,15 +1,25 @@
+import { HollerError } from '../core/holler-error.ts'
+import { type Environment, proxyFor } from '../io/proxy-environment.ts'
 import { connectTls } from '../io/tls.ts'
-import { RELAY_ALPN } from '../protocol/relay/frames.ts'
-import { SESSION_ALPN } from '../protocol/server/link.ts'
 import type { ConnectServer } from './server-session.ts'
 
 /** TCP and TLS over a bad mobile network; beyond it the next attempt is more likely to succeed. */
 const CONNECT_MS = 10_000
 
-/** TLS 1.3 to a server, checked against its link's pin or the system's authorities. */
-export const connectServer: ConnectServer = async (address) =>
-  await connectTls({ ...address, alpn: SESSION_ALPN, timeoutMs: CONNECT_MS })
-
-/** The relay inside TLS, on the same port. */
-export const connectRelay: ConnectServer = async (address) =>
-  await connectTls({ ...address, alpn: RELAY_ALPN, timeoutMs: CONNECT_MS })
+/**
+ * TLS 1.3 to a server, checked against its link's pin or the system's authorities, through the proxy that the environment
+ * names for it, if any. `alpn` says what is spoken there: the session or the relay.
+ */
+export function serverConnector(alpn: string, environment: Environment = {}): ConnectServer {
+  return async (address) => {
+    const choice = proxyFor(environment, address.host, address.port)
+    if (choice.kind === 'unusable') {
+      throw new HollerError(
+        'SERVER_UNREACHABLE',
+        `The proxy that the environment names cannot be used: ${choice.why}`,
+      )
+    }
+    const proxy = choice.kind === 'proxy' ? { proxy: choice.proxy } : {}
+    return await connectTls({ ...address, ...proxy, alpn, timeoutMs: CONNECT_MS })
+  }
+}

@@ -14,7 +14,9 @@ import { createLogger } from '../io/log.ts'
 import { makeDirectory } from '../io/make-directory.ts'
 import { systemRandom } from '../io/random.ts'
 import { systemClock } from '../io/system-clock.ts'
-import { connectRelay, connectServer } from './connect-server.ts'
+import { RELAY_ALPN } from '../protocol/relay/frames.ts'
+import { SESSION_ALPN } from '../protocol/server/link.ts'
+import { serverConnector } from './connect-server.ts'
 import { ControlServer } from './control-server.ts'
 import { Daemon } from './daemon.ts'
 import { within } from './deadline.ts'
@@ -88,9 +90,9 @@ async function start(
       random: systemRandom,
       logger,
       version,
-      connect: connectServer,
+      connect: serverConnector(SESSION_ALPN, process.env),
       mapsPorts,
-      connectRelay,
+      connectRelay: serverConnector(RELAY_ALPN, process.env),
       ...(bind === undefined ? {} : { bind }),
     })
     const control = await openControl(daemon, logger, socketPath, () => onShutdown('asked to'))

@@ -8,6 +8,8 @@ import { Crowd, type CrowdMember } from '../core/crowd.ts'
 import { type Endpoint, endpoint, type EndpointKey, keyOf } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
 import { type SecureStream, secureStream } from './byte-stream.ts'
+import { connectThroughProxy } from './http-connect.ts'
+import type { HttpProxy } from './proxy-environment.ts'
 
 /** RFC 9266: the label, an empty context, 32 bytes. */
 const EXPORTER_LABEL = 'EXPORTER-Channel-Binding'
@@ -32,30 +34,34 @@ export interface ConnectTls {
   readonly pin?: Uint8Array
   readonly alpn: string
   readonly timeoutMs: number
+  readonly proxy?: HttpProxy
 }
 
 /**
- * Connects and completes the handshake.
+ * Connects, through a proxy where one is named, and completes the handshake with the server itself.
  *
  * @throws HollerError `SERVER_UNREACHABLE` when nothing answers, `CERTIFICATE_REJECTED` when the wrong server does.
  */
 export async function connectTls(wanted: ConnectTls): Promise<SecureStream> {
   const where = `${wanted.host}:${wanted.port}`
+  const signal = AbortSignal.timeout(wanted.timeoutMs)
+  const carrier = await throughProxy(wanted, where, signal)
   const socket = connect({
-    host: wanted.host,
-    port: wanted.port,
+    ...(carrier === undefined ? { host: wanted.host, port: wanted.port } : { socket: carrier }),
     ...(isIP(wanted.host) === 0 ? { servername: wanted.host } : {}),
     ALPNProtocols: [wanted.alpn],
     minVersion: 'TLSv1.3',
     rejectUnauthorized: wanted.pin === undefined,
   })
   try {
-    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(wanted.timeoutMs) })
+    await once(socket, 'secureConnect', { signal })
   } catch (error) {
     socket.on('error', () => undefined)
     socket.destroy()
+    carrier?.destroy()
     throw connectError(where, error)
   }
+  socket.setNoDelay(true) // what is written are whole messages and datagrams: nothing is gained by waiting
   if (wanted.pin !== undefined && !equalBytes(pinOf(socket), wanted.pin)) {
     socket.destroy()
     throw new HollerError(
@@ -68,6 +74,20 @@ export async function connectTls(wanted: ConnectTls): Promise<SecureStream> {
     throw new HollerError('SERVER_UNREACHABLE', `The server at "${where}" does not speak holler`)
   }
   return asSecureStream(socket)
+}
+
+async function throughProxy(
+  { host, port, proxy }: ConnectTls,
+  where: string,
+  signal: AbortSignal,
+): Promise<Socket | undefined> {
+  if (proxy === undefined) return undefined
+  try {
+    return await connectThroughProxy(proxy, { host, port }, signal)
+  } catch (error) {
+    const by = `${where}" through the proxy "${proxy.host}:${proxy.port}`
+    throw connectError(by, error)
+  }
 }
 
 export interface ListenTls {

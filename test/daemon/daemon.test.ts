@@ -4,13 +4,15 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger } from '../../src/core/logger.ts'
 import type { Store } from '../../src/core/store.ts'
-import { connectRelay, connectServer } from '../../src/daemon/connect-server.ts'
+import { serverConnector } from '../../src/daemon/connect-server.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
 import type { StoredMessage } from '../../src/daemon/history.ts'
 import type { ConnectServer } from '../../src/daemon/server-session.ts'
 import { systemRandom } from '../../src/io/random.ts'
 import { systemClock } from '../../src/io/system-clock.ts'
 import type { ControlEvent } from '../../src/protocol/control/schema.ts'
+import { RELAY_ALPN } from '../../src/protocol/relay/frames.ts'
+import { SESSION_ALPN } from '../../src/protocol/server/link.ts'
 import { MAX_TEXT_BYTES } from '../../src/protocol/peer/peer-message.ts'
 import { type RunningServer, startServer } from '../../src/server/server.ts'
 import type { PathReport } from '../../src/traversal/path-report.ts'
@@ -35,7 +37,7 @@ class Somebody {
 
   constructor(
     store: Store = memoryStore(),
-    connect: ConnectServer = connectServer,
+    connect: ConnectServer = serverConnector(SESSION_ALPN),
     udpAddress = '127.0.0.1',
   ) {
     this.store = store
@@ -56,7 +58,7 @@ class Somebody {
       logger: silentLogger,
       version: '1.2.3',
       connect: this.#connect,
-      connectRelay,
+      connectRelay: serverConnector(RELAY_ALPN),
       bind: { address: this.#udpAddress, port: 0 },
     })
     this.#daemon = daemon
@@ -114,7 +116,7 @@ describe('Daemon', () => {
   }
 
   async function somebody(store?: Store, udpAddress?: string): Promise<Somebody> {
-    const person = new Somebody(store, connectServer, udpAddress)
+    const person = new Somebody(store, undefined, udpAddress)
     everybody.push(person)
     await person.start()
     return person

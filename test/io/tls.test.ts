@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
 import { createServer } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { once } from 'node:events'
 import { connect as connectPlain, type AddressInfo, type Socket } from 'node:net'
 import { connect as connectTlsRaw } from 'node:tls'
@@ -117,6 +119,94 @@ describe('connectTls() and listenTls()', () => {
       keyPem: certificate.private,
       alpn: [ALPN],
       onStream: () => undefined,
+    })
+  })
+
+  describe('through an HTTP proxy', () => {
+    /** Answers CONNECT so, and notes what was asked. */
+    async function withProxy(
+      answer: (socket: Duplex, authority: string) => void,
+      body: (proxy: { host: string; port: number }, asked: IncomingMessage[]) => Promise<void>,
+    ): Promise<void> {
+      const asked: IncomingMessage[] = []
+      const held: Duplex[] = []
+      const proxy = createHttpServer().listen(0, '127.0.0.1')
+      await once(proxy, 'listening')
+      proxy.on('connect', (message, socket) => {
+        asked.push(message)
+        held.push(socket)
+        socket.on('error', () => undefined)
+        answer(socket, message.url ?? '')
+      })
+      try {
+        await body({ host: '127.0.0.1', port: (proxy.address() as AddressInfo).port }, asked)
+      } finally {
+        for (const socket of held) socket.destroy()
+        proxy.close()
+        await once(proxy, 'close')
+      }
+    }
+
+    const tunnel = (socket: Duplex, authority: string): void => {
+      const [host, port] = authority.split(':')
+      const onward = connectPlain({ host: host ?? '', port: Number(port) })
+      onward.on('error', () => undefined)
+      socket.on('close', () => onward.destroy())
+      socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
+      socket.pipe(onward).pipe(socket)
+    }
+
+    it('reaches the server itself: the pin and the exporter are the server’s', async () => {
+      await withProxy(tunnel, async (proxy, asked) => {
+        const authorization = 'Basic YWxpY2U6c2VjcmV0'
+        const client = await connectTls({ ...target(), pin, proxy: { ...proxy, authorization } })
+        const server = await accepted
+        const heard = new Promise<string>((resolve) => {
+          server.onBytes((bytes) => resolve(Buffer.from(bytes).toString()))
+        })
+        client.write(Buffer.from('hello'))
+
+        assert.equal(await heard, 'hello')
+        assert.equal(toHex(client.channel.exporter), toHex(server.channel.exporter))
+        assert.equal(client.channel.remote.port, proxy.port)
+        assert.equal(asked[0]?.url, `127.0.0.1:${listener.local.port}`)
+        assert.equal(asked[0].headers['proxy-authorization'], authorization)
+        client.destroy()
+      })
+    })
+
+    it('says what the proxy answers', async () => {
+      const refuse = (socket: Duplex): void => {
+        socket.end('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n')
+      }
+      await withProxy(refuse, async (proxy) => {
+        await assert.rejects(connectTls({ ...target(), pin, proxy }), {
+          code: 'SERVER_UNREACHABLE',
+          message: /through the proxy .*407 Proxy Authentication Required/,
+        })
+      })
+    })
+
+    it('gives up on a proxy that says nothing, nonsense, or a head without end', async () => {
+      const answers = [
+        () => undefined,
+        (socket: Duplex) => void socket.write('SSH-2.0-OpenSSH\r\n'),
+        (socket: Duplex) => void socket.write(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}`),
+      ]
+      for (const answer of answers) {
+        await withProxy(answer, async (proxy) => {
+          const attempt = connectTls({ ...target(), pin, proxy, timeoutMs: 300 })
+          await assert.rejects(attempt, { code: 'SERVER_UNREACHABLE' })
+        })
+      }
+    })
+
+    it('trusts nobody in between', async () => {
+      await withProxy(tunnel, async (proxy) => {
+        await assert.rejects(connectTls({ ...target(), pin: sha256(pin), proxy }), {
+          code: 'CERTIFICATE_REJECTED',
+        })
+      })
     })
   })
 
