@@ -49,6 +49,11 @@ export interface Machine<Event> {
   /** `via` names the local socket it arrived on; the primary one when absent. `bytes` are only lent for the call. */
   handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void
   handleTimeout(now: Instant): void
+  /**
+   * The `handleTimeout` that follows comes later by so much than it was asked for (by a second at least): the process
+   * was held up, and for so long nobody listened or sent. Whoever concludes from silence should take it into account.
+   */
+  handleTimeJump?(byMs: number): void
   pollTransmit(): Transmit | undefined
   pollEvent(): Event | undefined
   /** When `handleTimeout` wants to be called next; `undefined` means never. */

@@ -318,7 +318,7 @@ export class Daemon {
   }
 
   #handleNetworkChanged(): void {
-    this.#active?.session.networkChanged()
+    this.#active?.session.networkChanged(this.network.addresses)
     this.#active?.account.report()
     this.#active?.account.sessions.retryAll()
   }

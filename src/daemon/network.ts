@@ -16,13 +16,13 @@ import { fastestPacketAead } from '../crypto/fastest-packet-aead.ts'
 import { type Driver, drive } from '../io/drive.ts'
 import type { Store } from '../core/store.ts'
 import { hostAddresses } from '../io/host-addresses.ts'
+import { type NetworkChange, type NetworkWatch, watchNetwork } from '../io/network-watch.ts'
 import { openUdpSocket } from '../io/udp-socket.ts'
 import type { SocketEvent } from '../traversal/attempt.ts'
 import { MAPPING_CHECK_SOCKET } from '../traversal/mapping-check.ts'
 import type { ServerLinkAddress } from '../protocol/server/link.ts'
 import type { RelayStreamsEvent } from '../traversal/relay-streams.ts'
 import { datagramLength } from './datagram-length.ts'
-import { every } from './deadline.ts'
 import { ExtraSockets } from './extra-sockets.ts'
 import type { Device } from './keys.ts'
 import { PeerEndpoint } from './peer-endpoint.ts'
@@ -30,12 +30,6 @@ import type { PeerEndpointEvent } from './peer-events.ts'
 import { PortForwarding } from './port-forwarding.ts'
 import { RelayLines } from './relay-lines.ts'
 import type { ConnectServer } from './server-session.ts'
-
-/** A cable moved or a network joined is noticed within this time; reading the interfaces takes 0.1 ms. */
-const POLL_MS = 2_000
-
-/** The wall clock ran on for so much longer than our timer: the machine slept, and NATs have forgotten us. */
-const SLEPT_MS = 10_000
 
 /** A port that is free for IPv4 is nearly always free for IPv6; where it is not, another one is. */
 const BIND_ATTEMPTS = 8
@@ -81,13 +75,12 @@ export class Network {
   readonly #driver: Driver
   readonly #relayLines: RelayLines
   readonly #extraSockets: ExtraSockets
-  readonly #stopPolling: () => void
+  readonly #watch: NetworkWatch
   #handlers: NetworkHandlers | undefined
   #server: ServerLinkAddress | undefined
   #addresses: readonly string[] = []
   #publicAddresses: readonly Endpoint[] = []
   #forwarding: PortForwarding | undefined
-  #polledAtMs: number
 
   /** @throws HollerError `PORT_TAKEN` or `CONFIG_INVALID`. */
   static async open(options: NetworkOptions): Promise<Network> {
@@ -127,8 +120,15 @@ export class Network {
     this.#extraSockets = new ExtraSockets(this.#driver, this.#endpoint, address)
     this.#addresses = this.#usableAddresses()
     this.change((now, endpoint) => endpoint.setLocalAddresses(now, this.#addresses, this.port))
-    this.#polledAtMs = clock.wallNow()
-    this.#stopPolling = every(clock, options.pollMs ?? POLL_MS, () => this.#poll())
+    this.#watch = watchNetwork({
+      clock,
+      addresses: () => this.#usableAddresses(),
+      onChange: (change) => this.#handleChange(change),
+      ...(options.hostAddresses === undefined
+        ? {}
+        : { usesMonitor: false, gateways: () => Promise.resolve([]) }),
+      ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
+    })
   }
 
   /** Who is told; nothing of importance happens before an account is set. */
@@ -139,6 +139,12 @@ export class Network {
   /** Whose relay is meant where nothing else is said: the one that is asked for introductions. */
   setServer(address: ServerLinkAddress | undefined): void {
     this.#server = address
+  }
+
+  /** As if the network had changed: for whoever knows better than we. */
+  rebind(): void {
+    this.#options.logger.info('Asked to look at the network anew')
+    this.#renew(this.#usableAddresses())
   }
 
   change<R>(command: (now: Instant, endpoint: PeerEndpoint) => R): R {
@@ -169,7 +175,7 @@ export class Network {
   }
 
   async close(): Promise<void> {
-    this.#stopPolling()
+    this.#watch.stop()
     await this.#forwarding?.close()
     this.#relayLines.close()
     this.#driver.stop()
@@ -241,16 +247,14 @@ export class Network {
     this.change((now, endpoint) => endpoint.relayStreamClosed(now, socket))
   }
 
-  #poll(): void {
-    const polledAtMs = this.#options.clock.wallNow()
-    const hasSlept = polledAtMs - this.#polledAtMs > POLL_MS + SLEPT_MS
-    this.#polledAtMs = polledAtMs
+  #handleChange(change: NetworkChange): void {
     const addresses = this.#usableAddresses()
-    const isChanged = addresses.join() !== this.#addresses.join()
-    if (!isChanged && !hasSlept) return
-    this.#options.logger.info(isChanged ? 'The network changed' : 'The machine slept', {
-      addresses,
-    })
+    this.#options.logger.info(CHANGES[change], { addresses })
+    this.#renew(addresses)
+  }
+
+  /** Everything that depends on where we are is done anew. */
+  #renew(addresses: readonly string[]): void {
     this.#addresses = addresses
     this.change((now, endpoint) => {
       endpoint.setLocalAddresses(now, addresses, this.port)
@@ -267,6 +271,12 @@ export class Network {
     return ownAddresses().filter((address) => families.has(address.includes(':') ? 6 : 4))
   }
 }
+
+const CHANGES = {
+  addresses: 'The network changed',
+  routers: 'The default router changed',
+  slept: 'The machine slept',
+} as const satisfies Record<NetworkChange, string>
 
 async function openSockets(bind: BindAddress | undefined): Promise<readonly DatagramSocket[]> {
   const lengthOf = datagramLength

@@ -141,6 +141,10 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   /** The server is there, and says where its UDP service is. */
   setStunServers(now: Instant, servers: readonly Endpoint[]): void {
     this.#streams.retryAll()
+    for (const session of this.#table.all) {
+      session.serverBack(now)
+      this.#collect(now, session)
+    }
     this.#offer.setStunServers(now, servers)
     this.#stunServer = servers.find(({ family }) => family === 4)
     for (const session of this.#table.all) session.setStunServer(this.#stunServer)
@@ -339,6 +343,13 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     }
     for (const { message, adoptAt } of [...this.#deferred.values()]) {
       if (adoptAt <= now) this.#adopt(now, message)
+    }
+  }
+
+  handleTimeJump(byMs: number): void {
+    for (const session of this.#table.all) {
+      session.handleTimeJump(byMs)
+      this.#table.touched(session)
     }
   }
 

@@ -27,6 +27,7 @@ export class PeerIntroduction {
   #askedAt: Instant | undefined
   #isAnswered = false
   #hasStarted = false
+  #isUnsaid = false
 
   /** `isOurs`: we ask; else the peer has. */
   constructor(random: Random, isInitiator: boolean, isOurs: boolean) {
@@ -67,6 +68,7 @@ export class PeerIntroduction {
   answered(now: Instant, ticketEndsAt: Instant | undefined, wantsDirect: boolean): void {
     this.#isAnswered = true
     this.#hasStarted = true
+    this.#isUnsaid = false
     this.#renewal.answered(now, ticketEndsAt, wantsDirect)
   }
 
@@ -75,6 +77,18 @@ export class PeerIntroduction {
     if (!this.#canRenew) return
     this.#renewal.wish(now)
     this.handleTimeout(now)
+  }
+
+  /** What was said last did not reach the peer: it is said again when the server is there. */
+  refused(): void {
+    this.#isUnsaid = this.#hasStarted
+  }
+
+  /** The server is there, after a while without it or for the first time. */
+  serverBack(now: Instant): void {
+    if (!this.#isUnsaid) return
+    this.#isUnsaid = false
+    this.renew(now)
   }
 
   /** Another round of punching is not wanted any more. */

@@ -213,6 +213,11 @@ export class PeerPaths {
     this.#settle(now)
   }
 
+  /** Timers were late by so much: nothing is concluded from what was not heard meanwhile. */
+  handleTimeJump(byMs: number): void {
+    this.#agent?.handleTimeJump(byMs)
+  }
+
   /** A message was sent or received: the path is watched closely for a while. */
   dataFlowed(now: Instant): void {
     this.#agent?.dataFlowed(now)

@@ -199,7 +199,20 @@ export class PeerSession {
 
   /** The server did not pass on what we said last. Only what stands already goes on. */
   refused(now: Instant): void {
-    if (!this.#introduction.hasStarted) this.close(now, 'refused')
+    if (this.#introduction.hasStarted) this.#introduction.refused()
+    else this.close(now, 'refused')
+  }
+
+  /** The server is there again: what it could not pass on meanwhile is said once more. */
+  serverBack(now: Instant): void {
+    this.#introduction.serverBack(now)
+    this.#settle(now)
+  }
+
+  /** Timers were late by so much: nothing is concluded from what was not heard meanwhile. */
+  handleTimeJump(byMs: number): void {
+    this.#paths.handleTimeJump(byMs)
+    this.#stalls.postpone(byMs)
   }
 
   /** Asks to be introduced once more, as soon as may be. */

@@ -17,6 +17,11 @@ export class StallWatch {
     return this.#at
   }
 
+  /** We were not listening for so long. */
+  postpone(byMs: number): void {
+    if (this.#at !== undefined) this.#at = after(this.#at, byMs)
+  }
+
   /** Something was sent that wants to be acknowledged. */
   watch(now: Instant, stats: ConnectionStats, heard: number): void {
     if (this.#at === undefined) this.#restart(now, stats, heard)

@@ -132,8 +132,9 @@ export class ServerSession {
     })
   }
 
-  networkChanged(): void {
-    this.#driver.change((now) => this.#link.networkChanged(now))
+  /** `addresses`: the host's, as they are now. */
+  networkChanged(addresses: readonly string[]): void {
+    this.#driver.change((now) => this.#link.networkChanged(now, addresses))
   }
 
   /** Logs out and closes; nothing is told any more. Takes 2 s at most. */

@@ -32,6 +32,9 @@ export interface DriveOptions<Event> {
   readonly onEvent: (event: Event, now: Instant) => void
 }
 
+/** A garbage collection or a hash is done within 0.2 s; a process that was stopped, or a starved machine, is not. */
+const JUMP_MS = 1_000
+
 /** Connects a machine with its sockets and starts its clock. */
 export function drive<Event>(machine: Machine<Event>, options: DriveOptions<Event>): Driver {
   return new MachineDriver(machine, options)
@@ -43,6 +46,7 @@ class MachineDriver<Event> implements Driver {
   readonly #primary: ReadonlyMap<4 | 6, DatagramSocket>
   readonly #named: Map<SocketId, DatagramSocket>
   readonly #alarm: Alarm
+  #deadline: Instant | undefined
   #isDraining = false
   #isStopped = false
 
@@ -50,7 +54,7 @@ class MachineDriver<Event> implements Driver {
     this.#machine = machine
     this.#options = options
     this.#alarm = new Alarm(options.clock, (now) => {
-      this.change(() => this.#machine.handleTimeout(now))
+      this.change(() => this.#handleTimeout(now))
     })
     this.#primary = new Map(options.sockets.primary.map((s) => [s.local.family, s]))
     this.#named = new Map(options.sockets.named)
@@ -75,6 +79,12 @@ class MachineDriver<Event> implements Driver {
     const socket = this.#named.get(id)
     this.#named.delete(id)
     await socket?.close()
+  }
+
+  #handleTimeout(now: Instant): void {
+    const lateMs = now - (this.#deadline ?? now)
+    if (lateMs >= JUMP_MS) this.#machine.handleTimeJump?.(lateMs)
+    this.#machine.handleTimeout(now)
   }
 
   stop(): void {
@@ -109,7 +119,9 @@ class MachineDriver<Event> implements Driver {
 
   // An event's handler may have stopped the drive meanwhile.
   #setAlarm(): void {
-    if (!this.#isStopped) this.#alarm.set(this.#machine.pollTimeout())
+    if (this.#isStopped) return
+    this.#deadline = this.#machine.pollTimeout()
+    this.#alarm.set(this.#deadline)
   }
 
   #drainAll(): void {

@@ -11,6 +11,8 @@
  * of the protocol ends the session and counts; what it says that we do not know is ignored and counted.
  * It never sees the password: whoever owns it answers `hash-wanted`.
  */
+import { scopeOf } from '../core/address-scope.ts'
+import type { Endpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
 import { after, earliest, type Instant } from '../core/instant.ts'
 import type { LinkMachine, LinkOutput, SecureChannel } from '../core/machine.ts'
@@ -80,6 +82,8 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
   readonly #events = new OutboundQueue<ServerLinkEvent>()
   #state: LinkState = IDLE
   #secret: SaltedSecret | undefined
+  /** Our own end of the connection. */
+  #local: Endpoint | undefined
   #lastId: RequestId = 0
   #violations = 0
   #unknownMessages = 0
@@ -133,11 +137,26 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     }
   }
 
-  /** The network is another: tries now instead of waiting, or asks the standing session for a quick sign of life. */
-  networkChanged(now: Instant): void {
-    if (this.#state.kind === 'waiting') this.#connect(now)
-    if (this.#state.kind !== 'online') return
-    this.#state.heartbeat.probed(now, this.#ping())
+  /**
+   * The network is another: connects anew at once where the connection's own address is none of `addresses` any more, or
+   * where none stands yet; else asks the standing session for a quick sign of life.
+   */
+  networkChanged(now: Instant, addresses: readonly string[]): void {
+    switch (this.#state.kind) {
+      case 'waiting':
+      case 'connecting':
+        this.#backoff.reset()
+        this.#connect(now)
+        return
+      case 'logging-in':
+      case 'online':
+        if (this.#isCutOff(addresses)) this.#reconnect(now)
+        else if (this.#state.kind === 'online') this.#state.heartbeat.probed(now, this.#ping())
+        return
+      case 'idle':
+      case 'leaving':
+        return
+    }
   }
 
   /**
@@ -153,6 +172,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     const id = this.#nextId()
     this.#send({ ...message, id })
     this.#pending.add(now, id)
+    this.#state.heartbeat.expectAnswer(now)
     return id
   }
 
@@ -162,11 +182,12 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     if (this.#state.kind === 'logging-in') this.#respond(this.#state.login, secret)
   }
 
-  handleConnected(now: Instant, { exporter }: SecureChannel): void {
+  handleConnected(now: Instant, { exporter, local }: SecureChannel): void {
     if (this.#state.kind !== 'connecting') {
       this.#outputs.push({ kind: 'disconnect' })
       return
     }
+    this.#local = local
     const login = new Login(this.#options, exporter)
     const frames = new FrameDecoder(MAX_FRAME_BYTES)
     this.#state = { kind: 'logging-in', frames, login, giveUpAt: after(now, LOGIN_MS) }
@@ -253,6 +274,10 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
   #handleOnlineTimeout(now: Instant, heartbeat: Heartbeat): void {
     for (const id of this.#pending.takeExpired(now)) this.#failRequest(id, 'No answer in time')
     if (heartbeat.nextAt > now) return
+    if (heartbeat.isDoubtful(now)) {
+      heartbeat.probed(now, this.#ping())
+      return
+    }
     if (heartbeat.isGone) {
       this.#drop(now, offline('silent', 'The server does not answer any more'))
       return
@@ -335,6 +360,10 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
       case 'error':
         this.#handleError(message)
         return
+      case 'accepted':
+      case 'deliver':
+        this.#unknownMessages += 1 // of the mailbox, which nobody here has asked anything
+        return
       case 'challenge':
       case 'welcome':
       case 'registered':
@@ -393,6 +422,20 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
   #connect(now: Instant): void {
     this.#state = { kind: 'connecting', giveUpAt: after(now, CONNECT_MS) }
     this.#outputs.push({ kind: 'connect' })
+  }
+
+  /** TCP would go on trying from an address that is not ours any more, for a quarter of an hour. */
+  #isCutOff(addresses: readonly string[]): boolean {
+    const local = this.#local
+    return (
+      local !== undefined && scopeOf(local) !== 'loopback' && !addresses.includes(local.address)
+    )
+  }
+
+  #reconnect(now: Instant): void {
+    this.#drop(now, offline('closed', 'The network changed'))
+    this.#backoff.reset()
+    if (this.#state.kind === 'waiting') this.#connect(now)
   }
 
   #leave(now: Instant, frames: FrameDecoder): void {

@@ -75,6 +75,11 @@ export class Heartbeat {
     this.#intervalMs = intervalMs
   }
 
+  /** We neither asked nor listened for so long: an answer may still come, or be asked for. */
+  postpone(byMs: number): void {
+    this.#trustedUntil = after(this.#trustedUntil, byMs)
+  }
+
   /** Ask now: somebody wants to compare. */
   hasten(now: Instant): void {
     if (!this.#isAwaiting && now < this.#dueAt) this.#dueAt = now

@@ -195,6 +195,11 @@ export class PathAgent implements Machine<PathAgentEvent> {
     if (this.#startAt !== undefined) this.start(now, 0)
   }
 
+  /** Timers were late by so much: what was not heard meanwhile says nothing of the paths. */
+  handleTimeJump(byMs: number): void {
+    for (const { heartbeat } of this.#puncher.all) heartbeat?.postpone(byMs)
+  }
+
   /** Data was sent or received: the chosen path is watched closely for a while. */
   dataFlowed(now: Instant): void {
     const wasActive = this.#isActive(now)

@@ -158,4 +158,29 @@ describe('drive()', () => {
     assert.equal(answer, `primary ${formatEndpoint(socket.local)} second`)
     await socket.close()
   })
+
+  it('tells a machine that it was held up, before it wakes it', async () => {
+    let aheadMs = 0
+    const clock = { ...systemClock, now: () => after(systemClock.now(), aheadMs) }
+    const told: string[] = []
+
+    await new Promise<void>((resolve) => {
+      const talker = Object.assign(new Talker(), {
+        handleTimeJump: (byMs: number) => told.push(byMs >= 60_000 ? 'jump' : String(byMs)),
+      })
+      const driver = drive(talker, {
+        clock,
+        sockets: { primary: [] },
+        onEvent: (event) => {
+          told.push(event)
+          driver.stop()
+          resolve()
+        },
+      })
+      driver.change((now) => (talker.deadline = after(now, 1)))
+      aheadMs = 60_000
+    })
+
+    assert.deepEqual(told, ['jump', 'rang'])
+  })
 })

@@ -81,6 +81,8 @@ function isCoded(code: string): (error: unknown) => boolean {
 
 const report = { kind: 'report', localAddresses: [], udpPort: 1, tcpPort: 0 } as const
 
+const OWN = ['192.0.2.1']
+
 describe('ServerLink, login', () => {
   it('says hello with the device when the connection stands', () => {
     const bench = started()
@@ -351,7 +353,7 @@ describe('ServerLink, a server that is not what it should be', () => {
           else if (step === 'pass') bench.pass(5_000)
           else if (step === 'start') bench.do((now) => link.start(now))
           else if (step === 'stop') bench.do((now) => link.stop(now))
-          else if (step === 'changed') bench.do((now) => link.networkChanged(now))
+          else if (step === 'changed') bench.do((now) => link.networkChanged(now, OWN))
           else bench.do((now) => link.passwordHashed(now, secret))
           // Without the verifier nobody gets it online.
           assert.equal(link.isOnline, false)
@@ -546,19 +548,64 @@ describe('ServerLink, heartbeat', () => {
     assert.equal(bench.machine.pollTimeout(), after(bench.now, 20_000))
   })
 
-  it('asks at once after a change of network, and gives a dead session 5 s', () => {
+  it('asks at once after a change of network, and gives a dead session 3 s', () => {
     const alive = online()
-    alive.do((now) => alive.link.networkChanged(now))
+    alive.do((now) => alive.link.networkChanged(now, OWN))
     alive.say({ kind: 'pong', id: alive.said('ping').id, timeMs: 1 })
     alive.pass(60_000 - 1)
     assert.ok(alive.link.isOnline)
 
     const dead = online()
-    dead.do((now) => dead.link.networkChanged(now))
-    dead.pass(4_999)
+    dead.do((now) => dead.link.networkChanged(now, OWN))
+    dead.pass(2_999)
     assert.ok(dead.link.isOnline)
     dead.pass(1)
     assert.equal(offlineOf(dead).why, 'silent')
+  })
+
+  it('connects anew at once where its own address is gone', () => {
+    const bench = online()
+    bench.takeOutputs()
+
+    bench.do((now) => bench.link.networkChanged(now, ['198.51.100.7']))
+
+    assert.deepEqual(bench.takeOutputs(), ['disconnect', 'connect'])
+    assert.equal(bench.link.isOnline, false)
+  })
+
+  it('begins a connection anew that was being made over the old network', () => {
+    const bench = started({})
+    bench.takeOutputs()
+
+    bench.do((now) => bench.link.networkChanged(now, OWN))
+
+    assert.deepEqual(bench.takeOutputs(), ['connect'])
+  })
+
+  it('finds a half-open connection 8 s after a request, not two heartbeats', () => {
+    const bench = online()
+    bench.do((now) => bench.link.request(now, { kind: 'buddy-request', to: 'bob', note: '' }))
+
+    bench.pass(5_000)
+    bench.said('ping')
+    bench.pass(2_999)
+    assert.ok(bench.link.isOnline)
+    bench.pass(1)
+
+    assert.equal(bench.link.isOnline, false)
+  })
+
+  it('doubts nothing while anything is heard', () => {
+    const bench = online()
+    bench.do((now) => bench.link.request(now, { kind: 'buddy-request', to: 'bob', note: '' }))
+    bench.pass(4_000)
+    bench.say({ kind: 'ping', id: 1 })
+    bench.takeOutputs()
+
+    bench.pass(10_000)
+
+    assert.deepEqual(bench.takeOutputs(), [])
+    assert.ok(bench.link.isOnline)
   })
 })
 
@@ -672,10 +719,10 @@ describe('ServerLink, coming back', () => {
     bench.disconnected()
     bench.takeOutputs()
 
-    bench.do((now) => bench.link.networkChanged(now))
-    bench.do((now) => bench.link.networkChanged(now))
+    bench.do((now) => bench.link.networkChanged(now, OWN))
+    bench.do((now) => bench.link.networkChanged(now, OWN))
 
-    assert.deepEqual(bench.takeOutputs(), ['connect'])
+    assert.deepEqual(bench.takeOutputs(), ['connect', 'connect'])
   })
 })
 
