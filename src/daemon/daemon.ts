@@ -50,6 +50,10 @@ export interface DaemonOptions {
   readonly bind?: BindAddress
   /** Whether the gateway may be asked to forward a port; not unless said so. */
   readonly mapsPorts?: boolean
+  /** Whether ports may be guessed at (prediction, birthday attempts); unless said otherwise they are. */
+  readonly guessesPorts?: boolean
+  /** Whether the network's NAT is tested; not unless said so. */
+  readonly testsNat?: boolean
 }
 
 /** How the login stands. */
@@ -100,7 +104,8 @@ export class Daemon {
 
   /** @throws HollerError `PORT_TAKEN`, `CONFIG_INVALID` (bind address), `STORE_UNUSABLE`. */
   static async start(options: DaemonOptions): Promise<Daemon> {
-    const { store, clock, random, logger, bind, connectRelay, mapsPorts = false } = options
+    const { store, clock, random, logger, bind, connectRelay } = options
+    const { mapsPorts = false, guessesPorts = true, testsNat = false } = options
     const device = await openDevice(store, random)
     const daemon = new Daemon(options, {
       journal: await Journal.open({ store, clock }),
@@ -113,7 +118,9 @@ export class Daemon {
         device,
         connectRelay,
         ...(bind === undefined ? {} : { bind }),
+        isPunchForbidden: !guessesPorts,
         ...(mapsPorts ? { portMapping: { store } } : {}),
+        ...(testsNat ? { natTests: { store } } : {}),
       }),
     })
     await daemon.#resume()

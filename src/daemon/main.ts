@@ -77,7 +77,7 @@ async function run(settings: DaemonSettings, version: string, logger: Logger): P
 }
 
 async function start(
-  { stateDirectory, socketPath, bind, mapsPorts }: DaemonSettings,
+  { stateDirectory, socketPath, bind, mapsPorts, guessesPorts }: DaemonSettings,
   version: string,
   logger: Logger,
   onShutdown: (why: string) => void,
@@ -92,6 +92,8 @@ async function start(
       version,
       connect: serverConnector(SESSION_ALPN, process.env),
       mapsPorts,
+      guessesPorts,
+      testsNat: true,
       connectRelay: serverConnector(RELAY_ALPN, process.env),
       ...(bind === undefined ? {} : { bind }),
     })

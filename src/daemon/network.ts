@@ -27,6 +27,8 @@ import { ExtraSockets } from './extra-sockets.ts'
 import type { Device } from './keys.ts'
 import { PeerEndpoint } from './peer-endpoint.ts'
 import type { PeerEndpointEvent } from './peer-events.ts'
+import { NatMemory } from './nat-memory.ts'
+import { NatProfiler } from './nat-profiler.ts'
 import { PortForwarding } from './port-forwarding.ts'
 import { RelayLines } from './relay-lines.ts'
 import type { ConnectServer } from './server-session.ts'
@@ -49,6 +51,10 @@ export interface NetworkOptions {
   readonly bind?: BindAddress
   /** Asks the gateway for a port, and writes into this store what it gave. Absent: no gateway is asked. */
   readonly portMapping?: { readonly store: Store }
+  /** Tests the NAT, and writes into this store what it is like. Absent: nothing is tested. */
+  readonly natTests?: { readonly store: Store }
+  /** Neither prediction nor birthday attempts. */
+  readonly isPunchForbidden?: boolean
   /** The host's own addresses; for tests, whose hosts do not move. */
   readonly hostAddresses?: () => readonly string[]
   readonly pollMs?: number
@@ -81,11 +87,13 @@ export class Network {
   #addresses: readonly string[] = []
   #publicAddresses: readonly Endpoint[] = []
   #forwarding: PortForwarding | undefined
+  #profiler: NatProfiler | undefined
 
   /** @throws HollerError `PORT_TAKEN` or `CONFIG_INVALID`. */
   static async open(options: NetworkOptions): Promise<Network> {
     const network = new Network(options, await openSockets(options.bind))
     if (options.portMapping !== undefined) await network.#askGateway(options.portMapping.store)
+    if (options.natTests !== undefined) await network.#testNat(options.natTests.store)
     return network
   }
 
@@ -98,6 +106,7 @@ export class Network {
       staticKey: device.staticKey,
       device: device.keys,
       random,
+      isPunchForbidden: options.isPunchForbidden === true,
     })
     this.#relayLines = new RelayLines({
       clock,
@@ -115,9 +124,7 @@ export class Network {
       sealing: fastestPacketAead().name,
       batches: sockets.every((socket) => socket.hasBatches === true),
     })
-    const primary = sockets.find(({ local }) => local.family === 4) ?? sockets[0]
-    const address = primary?.local.address ?? '0.0.0.0'
-    this.#extraSockets = new ExtraSockets(this.#driver, this.#endpoint, address)
+    this.#extraSockets = new ExtraSockets(this.#driver, this.#endpoint, this.#extraAddress)
     this.#addresses = this.#usableAddresses()
     this.change((now, endpoint) => endpoint.setLocalAddresses(now, this.#addresses, this.port))
     this.#watch = watchNetwork({
@@ -176,7 +183,7 @@ export class Network {
 
   async close(): Promise<void> {
     this.#watch.stop()
-    await this.#forwarding?.close()
+    await Promise.all([this.#forwarding?.close(), this.#profiler?.close()])
     this.#relayLines.close()
     this.#driver.stop()
     await this.#driver.removeSocket(MAPPING_CHECK_SOCKET)
@@ -196,6 +203,24 @@ export class Network {
     this.#followGateway()
   }
 
+  async #testNat(store: Store): Promise<void> {
+    const { clock, random, logger } = this.#options
+    this.#profiler = new NatProfiler({
+      clock,
+      random,
+      logger,
+      memory: await NatMemory.open(store),
+      address: this.#extraAddress,
+      onProfile: (profile) => this.change((now, endpoint) => endpoint.setNatProfile(now, profile)),
+    })
+  }
+
+  /** Where sockets beside the primary one are bound: as that one, for IPv4. */
+  get #extraAddress(): string {
+    const primary = this.#sockets.find(({ local }) => local.family === 4) ?? this.#sockets[0]
+    return primary?.local.address ?? '0.0.0.0'
+  }
+
   #followGateway(): void {
     if (this.#forwarding === undefined) return
     this.change((now, endpoint) => endpoint.expectMapping(now))
@@ -207,6 +232,7 @@ export class Network {
       case 'public-address':
         this.#publicAddresses = event.endpoints
         this.#forwarding?.check()
+        this.#profiler?.follow(event.endpoints, this.#endpoint.stunServers, this.#addresses)
         return
       case 'relay-stream-wanted':
       case 'relay-stream-unwanted':

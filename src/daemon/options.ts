@@ -18,6 +18,8 @@ export interface DaemonSettings {
   readonly bind?: BindAddress
   /** Whether the gateway may be asked to forward a port. */
   readonly mapsPorts: boolean
+  /** Whether ports may be guessed at where NATs give every destination another one. */
+  readonly guessesPorts: boolean
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
 }
@@ -34,6 +36,7 @@ const file = z.strictObject({
   socket: z.exactOptional(z.string().min(1)),
   bind: z.exactOptional(z.string()),
   'port-mapping': z.exactOptional(z.boolean()),
+  'port-guessing': z.exactOptional(z.boolean()),
   'log-level': z.exactOptional(z.enum(logLevels)),
   'log-format': z.exactOptional(z.enum(LOG_FORMATS)),
 })
@@ -47,6 +50,7 @@ interface Flags {
   readonly bind?: string
   /** commander says `true` where `--no-port-mapping` is absent. */
   readonly portMapping: boolean
+  readonly portGuessing: boolean
   readonly logLevel?: LogLevel
   readonly logFormat?: LogFormat
 }
@@ -72,6 +76,7 @@ export async function readSettings(
       socket: flags.socket,
       bind: flags.bind,
       'port-mapping': flags.portMapping ? undefined : false,
+      'port-guessing': flags.portGuessing ? undefined : false,
       'log-level': flags.logLevel,
       'log-format': flags.logFormat,
     }),
@@ -81,6 +86,7 @@ export async function readSettings(
     socketPath: settings.socket,
     ...(bind === undefined ? {} : { bind: bindAddress(bind) }),
     mapsPorts: settings['port-mapping'],
+    guessesPorts: settings['port-guessing'],
     logLevel: settings['log-level'],
     logFormat: settings['log-format'],
   }
@@ -99,6 +105,7 @@ function commandLine(version: string): Command {
       checkBind,
     )
     .option('--no-port-mapping', 'ask no router to forward a port (by PCP, NAT-PMP or UPnP)')
+    .option('--no-port-guessing', 'neither predict nor try ports of a peer’s router')
     .addOption(new Option('--log-level <level>', 'how much to log').choices([...logLevels]))
     .addOption(new Option('--log-format <format>', 'for people or programs').choices(LOG_FORMATS))
     .allowExcessArguments(false)
@@ -170,6 +177,7 @@ function defaults(environment: Environment): Required<Omit<Settings, 'bind'>> & 
     'state-dir': defaultStateDirectory(environment),
     socket: join(defaultRuntimeDirectory(environment), 'control.sock'),
     'port-mapping': true,
+    'port-guessing': true,
     'log-level': 'info',
     'log-format': 'text',
   }

@@ -6,6 +6,7 @@
  * | `device` | the seeds of this device's keys, and the store's instance id |
  * | `account/current`, `account/slot-SLOT` | who is logged in; each account that ever was, with its hashed password |
  * | `journal/SEQ`, `consumer/NAME` | durable events in order; how far a named consumer has acknowledged them |
+ * | `nat-profiles` | what the NATs of the networks do that the host was in |
  * | `SLOT/roster/NUMBER`, `SLOT/pin/NUMBER` | the mirror of the server's buddy list; the identities seen first |
  * | `SLOT/message/ID`, `SLOT/conversation/NUMBER/ORDER` | messages; their ids in the order of a conversation |
  * | `SLOT/sequence/NUMBER`, `SLOT/outbox/NUMBER/SEQUENCE`, `SLOT/client/CLIENT-ID` | counters; what is not delivered yet; idempotency |

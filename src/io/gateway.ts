@@ -25,6 +25,9 @@ interface Route {
   readonly metric: number
 }
 
+/** An entry that is not complete. */
+const NO_HARDWARE = '00:00:00:00:00:00'
+
 /** linux/route.h */
 const RTF_UP = 1
 const RTF_GATEWAY = 2
@@ -56,6 +59,22 @@ export function gatewaysOf({
     interfaceName,
     localAddress: localAddressOf(interfaces[interfaceName] ?? [], gateway),
   }))
+}
+
+/** The hardware address of the preferred IPv4 gateway: which network this is. `undefined` where it is not known. */
+export async function gatewayHardwareAddress(): Promise<string | undefined> {
+  const gateway = (await defaultGateways()).find(({ family }) => family === 4)
+  if (gateway === undefined) return undefined
+  return hardwareAddressIn(await textOf('/proc/net/arp'), gateway.address)
+}
+
+/** Of the text of /proc/net/arp: `IP-address HW-type Flags HW-address Mask Device`. */
+export function hardwareAddressIn(arp: string, address: string): string | undefined {
+  for (const line of arp.split('\n').slice(1)) {
+    const [ip, , , hardware] = line.split(/\s+/)
+    if (ip === address && hardware !== undefined && hardware !== NO_HARDWARE) return hardware
+  }
+  return undefined
 }
 
 /** `Iface Destination Gateway Flags RefCnt Use Metric Mask …`: addresses as the machine's own 32-bit numbers. */

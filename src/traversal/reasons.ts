@@ -47,7 +47,7 @@ export const remedies: Readonly<Record<PathReason, string>> = {
   'attempt-unanswered':
     'the buddy’s daemon did not take part in guessing ports: it may be busy with another one, forbid it, or be of an older version; it is tried again later',
   'attempt-forbidden':
-    'guessing ports is forbidden in this daemon’s configuration ("punch"): allow it, or enable PCP or UPnP on the router',
+    'this daemon was told to guess no ports ("port-guessing = false"): allow it, or enable PCP or UPnP on the router',
   'no-sockets':
     'the system gave this daemon no more sockets: raise the limit of open files of the service',
   'nothing-heard': `no packet came through in either direction: ${EITHER_SIDE}`,

@@ -15,6 +15,7 @@ describe('readSettings()', () => {
       stateDirectory: '/home/alice/.local/state/holler',
       socketPath: '/run/user/1/holler/control.sock',
       mapsPorts: true,
+      guessesPorts: true,
       logLevel: 'info',
       logFormat: 'text',
     })
@@ -62,6 +63,18 @@ describe('readSettings()', () => {
       const byFlag = await readSettings(['--no-port-mapping'], HOME, VERSION)
 
       assert.deepEqual([byFile.mapsPorts, byFlag.mapsPorts], [false, false])
+    })
+  })
+
+  it('guesses no ports where it must not, whoever says so', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const config = join(directory, 'c.toml')
+      await writeFile(config, 'port-guessing = false\n')
+
+      const byFile = await readSettings(['--config', config], HOME, VERSION)
+      const byFlag = await readSettings(['--no-port-guessing'], HOME, VERSION)
+
+      assert.deepEqual([byFile.guessesPorts, byFlag.guessesPorts], [false, false])
     })
   })
 

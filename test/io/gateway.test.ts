@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { endianness } from 'node:os'
-import { gatewaysOf } from '../../src/io/gateway.ts'
+import { gatewaysOf, hardwareAddressIn } from '../../src/io/gateway.ts'
 
 const HEAD = 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n'
 
@@ -89,5 +89,19 @@ describe('gatewaysOf()', () => {
     const [gateway] = gatewaysOf({ ipv4: HEAD + route('ppp0', 'c0a80101'), ipv6: '', interfaces })
 
     assert.equal(gateway?.localAddress, undefined)
+  })
+})
+
+describe('hardwareAddressIn()', () => {
+  const arp = `IP address       HW type     Flags       HW address            Mask     Device
+192.168.1.1      0x1         0x2         b0:f2:08:0a:d1:14     *        eth0
+192.168.1.9      0x1         0x0         00:00:00:00:00:00     *        eth0
+`
+
+  it('is that of the address, where the kernel knows one', () => {
+    assert.equal(hardwareAddressIn(arp, '192.168.1.1'), 'b0:f2:08:0a:d1:14')
+    assert.equal(hardwareAddressIn(arp, '192.168.1.9'), undefined)
+    assert.equal(hardwareAddressIn(arp, '192.168.1.2'), undefined)
+    assert.equal(hardwareAddressIn('', '192.168.1.1'), undefined)
   })
 })
