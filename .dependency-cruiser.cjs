@@ -11,6 +11,7 @@ const rooms = {
   'reliable-udp': ['core', 'crypto'],
   tcp: ['core', 'crypto', 'protocol'],
   io: ['core', 'crypto', 'tcp'], // crypto: hashes, for pins and lock names; tcp: frames, docs/adr/0011
+  library: ['core', 'crypto', 'io', 'reliable-udp'], // holler/reliable-udp for programs, docs/adr/0013
   daemon: [
     'core',
     'crypto',

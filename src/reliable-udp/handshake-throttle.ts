@@ -4,11 +4,7 @@
  * are served only so fast.
  */
 import type { Instant } from '../core/instant.ts'
-
-export interface ThrottleLimits {
-  readonly burst: number
-  readonly perSecond: number
-}
+import { type RateLimits, TokenBucket } from './token-bucket.ts'
 
 /** One session has one true initiator: its retries are known, its restarts are few. */
 export const SESSION_LIMITS = {
@@ -19,12 +15,12 @@ export const SESSION_LIMITS = {
 export type Admission = 'admitted' | 'retry' | 'dropped'
 
 export class HandshakeThrottle {
-  readonly #unproven: Bucket
-  readonly #proven: Bucket
+  readonly #unproven: TokenBucket
+  readonly #proven: TokenBucket
 
-  constructor(limits: { readonly unproven: ThrottleLimits; readonly proven: ThrottleLimits }) {
-    this.#unproven = new Bucket(limits.unproven)
-    this.#proven = new Bucket(limits.proven)
+  constructor(limits: { readonly unproven: RateLimits; readonly proven: RateLimits }) {
+    this.#unproven = new TokenBucket(limits.unproven)
+    this.#proven = new TokenBucket(limits.proven)
   }
 
   /** `isProven`: it came with a valid retry token. */
@@ -32,26 +28,5 @@ export class HandshakeThrottle {
     if (this.#unproven.take(now)) return 'admitted'
     if (!isProven) return 'retry'
     return this.#proven.take(now) ? 'admitted' : 'dropped'
-  }
-}
-
-class Bucket {
-  readonly #limits: ThrottleLimits
-  #tokens: number
-  #filledAt: Instant | undefined
-
-  constructor(limits: ThrottleLimits) {
-    this.#limits = limits
-    this.#tokens = limits.burst
-  }
-
-  take(now: Instant): boolean {
-    const { burst, perSecond } = this.#limits
-    const elapsedMs = now - (this.#filledAt ?? now)
-    this.#filledAt = now
-    this.#tokens = Math.min(burst, this.#tokens + (elapsedMs / 1000) * perSecond)
-    if (this.#tokens < 1) return false
-    this.#tokens -= 1
-    return true
   }
 }

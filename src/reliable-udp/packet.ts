@@ -47,6 +47,11 @@ export function packetBytes(bytes: Uint8Array): number | undefined {
   return (byteAt(bytes, 9) << 8) | byteAt(bytes, 10)
 }
 
+/** Of the first packet of a datagram that is known to be of this protocol. */
+export function packetKindOf(bytes: Uint8Array): PacketKind {
+  return packetKinds[(((bytes[0] ?? 0) >> 4) & 3) as 0 | 1 | 2 | 3]
+}
+
 export function firstByte(kind: PacketKind, lowBits: number): number {
   return 0x40 | (packetKinds.indexOf(kind) << 4) | lowBits
 }
