@@ -58,6 +58,7 @@ interface RunOptions {
   readonly listen: HostPort
   readonly udp?: HostPort
   readonly udpAlt?: HostPort
+  readonly udpEgress?: readonly number[]
   readonly publicHost?: string
   readonly openRegistration?: boolean
   readonly logLevel: LogLevel
@@ -106,6 +107,7 @@ async function serve(
     random: systemRandom,
     logger,
     ...(options.udpAlt === undefined ? {} : { udpAlternate: options.udpAlt }),
+    ...(options.udpEgress === undefined ? {} : { udpEgress: options.udpEgress }),
     ...(options.publicHost === undefined ? {} : { publicHost: options.publicHost }),
   })
   outside.stdout.write(`${server.link}\n`)
@@ -165,6 +167,11 @@ function createProgram(outside: CommandOutside): Command {
         DEFAULT_UDP_PORT + 1,
       ),
     )
+    .option(
+      '--udp-egress <ports>',
+      'more UDP ports on the --udp address, for clients that reach no other: 53,443',
+      portList,
+    )
     .option('--public-host <name>', 'what clients are told to connect to, if not the --listen host')
     .option('--open-registration', 'let anybody who can connect make an account')
     .addOption(
@@ -194,6 +201,17 @@ function hostPort(defaultPort: number): (text: string) => HostPort {
     if (parsed === undefined) throw new InvalidArgumentError('Expected HOST:PORT or [IPV6]:PORT.')
     return parsed
   }
+}
+
+/** As many as `natprobe` asks for, and some. */
+const MAX_EGRESS_PORTS = 12
+
+function portList(text: string): readonly number[] {
+  const ports = text.split(',').map((part) => (/^\d{1,5}$/.test(part) ? Number(part) : -1))
+  if (ports.length > MAX_EGRESS_PORTS || ports.some((port) => port < 0 || port > 65_535)) {
+    throw new InvalidArgumentError(`Expected at most ${MAX_EGRESS_PORTS} ports: 53,443.`)
+  }
+  return ports
 }
 
 function version(): string {

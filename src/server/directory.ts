@@ -5,10 +5,14 @@ import type { OnlineAccount } from './online-account.ts'
 export class Directory {
   readonly #accounts = new Map<AccountNumber, OnlineAccount>() // BOUNDED: by the sessions, and so by descriptors
 
+  readonly #addresses = new Map<string, number>() // BOUNDED: as above; how many come from each address
+
   /** Returns the one that it takes the place of. */
   attach(account: OnlineAccount): OnlineAccount | undefined {
     const replaced = this.#accounts.get(account.number)
     this.#accounts.set(account.number, account)
+    this.#count(account, 1)
+    if (replaced !== undefined) this.#count(replaced, -1)
     return replaced
   }
 
@@ -16,7 +20,13 @@ export class Directory {
   detach(account: OnlineAccount): boolean {
     if (this.#accounts.get(account.number) !== account) return false
     this.#accounts.delete(account.number)
+    this.#count(account, -1)
     return true
+  }
+
+  /** Whether somebody's session comes from that address. */
+  isHome(address: string): boolean {
+    return this.#addresses.has(address)
   }
 
   /** The account's session, though its list may still be on its way. */
@@ -32,5 +42,12 @@ export class Directory {
 
   get size(): number {
     return this.#accounts.size
+  }
+
+  #count({ session }: OnlineAccount, change: 1 | -1): void {
+    const { address } = session.record.remote
+    const count = (this.#addresses.get(address) ?? 0) + change
+    if (count === 0) this.#addresses.delete(address)
+    else this.#addresses.set(address, count)
   }
 }

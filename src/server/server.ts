@@ -34,7 +34,7 @@ import type { ServerStore } from './store/server-store.ts'
 import { StunWitness } from './stun-witness.ts'
 import { Switchboard } from './switchboard.ts'
 import { UdpService } from './udp-service.ts'
-import { closeAll, type NamedSockets, openUdpSockets } from './udp-sockets.ts'
+import { closeAll, type NamedSockets, openExtraSockets, openUdpSockets } from './udp-sockets.ts'
 
 /** Goodbyes leave within it; a client that does not read is not waited for longer. */
 const CLOSE_WITHIN_MS = 6_000
@@ -44,6 +44,8 @@ export interface ServerOptions {
   readonly listen: HostPort
   readonly udp: HostPort
   readonly udpAlternate?: HostPort
+  /** Further UDP ports on the address of `udp`, for those whose firewall lets only these out. */
+  readonly udpEgress?: readonly number[]
   /** What clients are told to connect to, where that is not what the machine itself knows. */
   readonly publicHost?: string
   readonly isRegistrationOpen: boolean
@@ -84,9 +86,13 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
 
   const sockets = await openUdp(options)
   opened.add(() => closeAll(sockets))
+  const extra = await openExtraSockets([...sockets.values()], options.udpEgress ?? [])
+  opened.add(() => closeAll(extra))
   const witness = new StunWitness(random.bytes(32))
   const time = new ServerTime(clock)
-  const door = serveUdp(sockets, { witness, time, relayKeys, options, opened })
+  let isHome: (address: string) => boolean = () => false // nobody is logged in yet
+  const mayDelay = ({ address }: Endpoint): boolean => isHome(address)
+  const door = serveUdp(sockets, { extra, mayDelay, witness, time, relayKeys, options, opened })
 
   const udp = [...sockets.values()].map((socket) => socket.local)
   const publicAddresses =
@@ -105,6 +111,7 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     isWitnessed: (now, endpoint) => witness.has(now, endpoint),
     tickets: new RelayTickets({ ...relayKeys, time }),
   })
+  isHome = (address) => switchboard.isHome(address)
   opened.add(async () => {
     switchboard.close()
     await Promise.resolve()
@@ -153,6 +160,8 @@ async function openUdp({ udp, udpAlternate }: ServerOptions): Promise<NamedSocke
 }
 
 interface UdpParts {
+  readonly extra: NamedSockets
+  readonly mayDelay: (from: Endpoint) => boolean
   readonly witness: StunWitness
   readonly time: ServerTime
   readonly relayKeys: RelayKeys
@@ -163,11 +172,15 @@ interface UdpParts {
 /** Starts STUN and relay; by the door come those who reach the relay over TLS alone. */
 function serveUdp(
   sockets: NamedSockets,
-  { witness, time, relayKeys, options, opened }: UdpParts,
+  { extra, mayDelay, witness, time, relayKeys, options, opened }: UdpParts,
 ): RelayDoor {
   const { clock, random } = options
   const stun = new BindingServer({
-    sockets: [...sockets].map(([id, { local }]) => ({ id, endpoint: local })),
+    sockets: [
+      ...[...sockets].map(([id, { local }]) => ({ id, endpoint: local })),
+      ...[...extra].map(([id, { local }]) => ({ id, endpoint: local, isExtra: true }) as const),
+    ],
+    mayDelay,
   })
   const relay = new Relay({
     relayId: relayKeys.relayId,
@@ -179,7 +192,7 @@ function serveUdp(
   const service = new UdpService({ stun, relay, witness })
   const driver = drive(service, {
     clock,
-    sockets: { primary: [], named: sockets },
+    sockets: { primary: [], named: new Map([...sockets, ...extra]) },
     onEvent: (event, now) => door.handleEvent(event, now),
   })
   const door = new RelayDoor({ service, driver, outside: outsideOf(options) })

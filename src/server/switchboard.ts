@@ -116,6 +116,11 @@ export class Switchboard implements SessionServices {
     await this.mailbox.open()
   }
 
+  /** Whether somebody's session comes from that address. */
+  isHome(address: string): boolean {
+    return this.#directory.isHome(address)
+  }
+
   /** A TLS handshake is done. */
   accept(stream: SecureStream): void {
     if (this.#isClosed) stream.destroy()

@@ -5,7 +5,7 @@
  */
 import { datagramKind } from '../core/datagram-kind.ts'
 import { type Endpoint, sameEndpoint } from '../core/endpoint.ts'
-import type { Instant } from '../core/instant.ts'
+import { earliest, type Instant } from '../core/instant.ts'
 import type { Machine, SocketId, Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { BindingServer, BindingServerStats } from '../stun/binding-server.ts'
@@ -73,6 +73,8 @@ export class UdpService implements Machine<RelayEvent> {
   }
 
   handleTimeout(now: Instant): void {
+    this.#stun.handleTimeout(now)
+    this.#drainStun(now)
     this.#relay.handleTimeout(now)
     this.#drainRelay()
   }
@@ -86,17 +88,17 @@ export class UdpService implements Machine<RelayEvent> {
   }
 
   pollTimeout(): Instant | undefined {
-    return this.#relay.pollTimeout() // STUN waits for nothing
+    return earliest(this.#relay.pollTimeout(), this.#stun.pollTimeout())
   }
 
   // Only who was answered has been seen: what was dropped as a flood or as malformed attests nothing.
-  #drainStun(now: Instant, from: Endpoint): void {
+  #drainStun(now: Instant, from?: Endpoint): void {
     for (
       let sent = this.#stun.pollTransmit();
       sent !== undefined;
       sent = this.#stun.pollTransmit()
     ) {
-      if (sameEndpoint(sent.to, from)) this.#witness.note(now, from)
+      if (from !== undefined && sameEndpoint(sent.to, from)) this.#witness.note(now, from)
       this.#transmits.push(sent)
     }
   }

@@ -34,6 +34,36 @@ export async function openUdpSockets(main: Endpoint, alternate?: Endpoint): Prom
   }
 }
 
+/**
+ * More ports on the addresses that clients are sent to, where they are not open already.
+ *
+ * @throws HollerError `PORT_TAKEN`, `CONFIG_INVALID`; none of them stays open then
+ */
+export async function openExtraSockets(
+  opened: readonly DatagramSocket[],
+  ports: readonly number[],
+): Promise<NamedSockets> {
+  const isFirst = ({ local }: DatagramSocket, index: number): boolean =>
+    opened.findIndex((other) => other.local.family === local.family) === index
+  const extra = new Map<SocketId, DatagramSocket>() // ≤ 2 × MAX_EGRESS_PORTS
+  try {
+    for (const { local } of opened.filter(isFirst)) {
+      for (const port of new Set(ports)) {
+        const isOpen = opened.some(
+          (other) => other.local.address === local.address && other.local.port === port,
+        )
+        if (isOpen) continue
+        const id = socketNamed(`stun:extra:${local.family}:${port}`)
+        extra.set(id, await openUdpSocket({ address: local.address, port }))
+      }
+    }
+    return extra
+  } catch (error) {
+    await closeAll(extra)
+    throw error
+  }
+}
+
 export async function closeAll(sockets: NamedSockets): Promise<void> {
   await Promise.all([...sockets.values()].map((socket) => socket.close()))
 }

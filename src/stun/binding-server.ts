@@ -9,14 +9,15 @@
  * where the socket that they name exists, and OTHER-ADDRESS is told where there is another address.
  */
 import type { Endpoint } from '../core/endpoint.ts'
-import type { Instant } from '../core/instant.ts'
+import { after, type Instant } from '../core/instant.ts'
 import type { Machine, SocketId, Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import { AnswerSize, type CourtesyLimits, DEFAULT_COURTESY, type Tellable } from './answer-size.ts'
 import { BindingSockets, type BindingSocket } from './binding-sockets.ts'
 import { type ClassicRequest, decodeClassicRequest, encodeClassicResponse } from './classic.ts'
 import { decodeStun, encodeStun } from './codec.ts'
-import { BAD_REQUEST, UNKNOWN_ATTRIBUTE } from './error-code.ts'
+import { DelayedAnswers, MAX_COPIES } from './delayed-answers.ts'
+import { BAD_REQUEST, INSUFFICIENT_CAPACITY, UNKNOWN_ATTRIBUTE } from './error-code.ts'
 import {
   attributeOf,
   attributeTypes,
@@ -25,6 +26,14 @@ import {
   type StunMessage,
   type WritableAttribute,
 } from './message.ts'
+import {
+  type Delay,
+  DELAY_TYPE,
+  delayedAttribute,
+  delayOf,
+  portsAttribute,
+  wantsPorts,
+} from './own-attributes.ts'
 import { type BucketLimits, PrefixBuckets } from './prefix-buckets.ts'
 
 export interface BindingServerOptions {
@@ -33,6 +42,8 @@ export interface BindingServerOptions {
   readonly rate?: BucketLimits
   /** What may be given beyond the size rule, so that foreign tools work; `none` for no exception at all. */
   readonly courtesy?: CourtesyLimits | 'none'
+  /** Who may ask for delayed answers: those whom something else than their address vouches for. Nobody when absent. */
+  readonly mayDelay?: (from: Endpoint) => boolean
 }
 
 /**
@@ -53,6 +64,8 @@ type DropReason = 'malformed' | 'unwanted' | 'rate' | 'size'
 type Reply =
   | { readonly kind: 'answered' | 'refused'; readonly transmit: Transmit }
   | { readonly kind: 'dropped'; readonly reason: DropReason }
+  /** For its time to come. */
+  | { readonly kind: 'waiting' }
 
 /** The sender, what it sent and where: what every decision about an answer needs. */
 interface Request {
@@ -66,15 +79,23 @@ export class BindingServer implements Machine<never> {
   readonly #sockets: BindingSockets
   readonly #rate: PrefixBuckets
   readonly #size: AnswerSize
+  readonly #mayDelay: (from: Endpoint) => boolean
+  readonly #delayed = new DelayedAnswers()
   readonly #transmits = new OutboundQueue<Transmit>()
   readonly #dropped = { malformed: 0, unwanted: 0, rate: 0, size: 0 }
   #answered = 0
   #refused = 0
 
-  constructor({ sockets, rate = DEFAULT_RATE, courtesy = DEFAULT_COURTESY }: BindingServerOptions) {
+  constructor({
+    sockets,
+    rate = DEFAULT_RATE,
+    courtesy = DEFAULT_COURTESY,
+    mayDelay = () => false,
+  }: BindingServerOptions) {
     this.#sockets = new BindingSockets(sockets)
     this.#rate = new PrefixBuckets(rate)
     this.#size = new AnswerSize(courtesy)
+    this.#mayDelay = mayDelay
   }
 
   get stats(): BindingServerStats {
@@ -83,6 +104,7 @@ export class BindingServer implements Machine<never> {
 
   handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
     const reply = this.#replyTo(now, from, bytes, via)
+    if (reply.kind === 'waiting') return
     if (reply.kind === 'dropped') {
       this.#dropped[reply.reason] += 1
       return
@@ -92,8 +114,8 @@ export class BindingServer implements Machine<never> {
     this.#transmits.push(reply.transmit)
   }
 
-  handleTimeout(): void {
-    // Nothing here waits: buckets are filled when they are looked at.
+  handleTimeout(now: Instant): void {
+    for (const transmit of this.#delayed.due(now)) this.#transmits.push(transmit)
   }
 
   pollTransmit(): Transmit | undefined {
@@ -104,8 +126,9 @@ export class BindingServer implements Machine<never> {
     return undefined
   }
 
-  pollTimeout(): undefined {
-    return undefined
+  /** Only delayed answers wait: buckets are filled when they are looked at. */
+  pollTimeout(): Instant | undefined {
+    return this.#delayed.nextAt
   }
 
   #replyTo(now: Instant, from: Endpoint, bytes: Uint8Array, via: SocketId | undefined): Reply {
@@ -122,7 +145,8 @@ export class BindingServer implements Machine<never> {
   }
 
   #answer(request: Request, message: StunMessage): Reply {
-    const unknown = notUnderstood(message)
+    const mayDelay = this.#mayDelay(request.from)
+    const unknown = notUnderstood(message).filter((type) => type !== DELAY_TYPE || !mayDelay)
     if (unknown.length > 0) return this.#refuseUnknown(request, message, unknown)
     const source = this.#sockets.changed(request.at, attributeOf(message, 'change-request'))
     if (source === undefined) {
@@ -134,11 +158,58 @@ export class BindingServer implements Machine<never> {
     if (port === 0 || (port !== undefined && isPadded)) {
       return this.#refuse(request, message, [{ kind: 'error-code', ...BAD_REQUEST }])
     }
+    const delay = delayOf(message)
+    if (delay === 'malformed' || (delay !== undefined && port !== undefined)) {
+      return this.#refuse(request, message, [{ kind: 'error-code', ...BAD_REQUEST }])
+    }
+    if (delay !== undefined) return this.#answerLater(request, message, source, delay)
     const tellable = { mapped: request.from, isPadded, ...this.#tellable(request.at, source) }
     const attributes = this.#size.choose(request, tellable)
     const to = port === undefined ? request.from : { ...request.from, port }
     const bytes = encodeStun({ ...message, messageClass: 'success', attributes })
-    return { kind: 'answered', transmit: transmit(source, to, bytes) }
+    const withPorts = wantsPorts(message) ? this.#withPorts(request, message, attributes) : bytes
+    return { kind: 'answered', transmit: transmit(source, to, withPorts ?? bytes) }
+  }
+
+  /** `undefined` where that does not fit. */
+  #withPorts(
+    request: Request,
+    message: StunMessage,
+    attributes: readonly WritableAttribute[],
+  ): Uint8Array | undefined {
+    const ports = portsAttribute(this.#sockets.portsOf(request.from.family))
+    const all = { ...message, messageClass: 'success', attributes: [...attributes, ports] } as const
+    const bytes = encodeStun(all)
+    return this.#size.allows(request, bytes.length) ? bytes : undefined
+  }
+
+  /** All of its answers together are no longer than the request: nobody is sent more than was sent in his name. */
+  #answerLater(
+    request: Request,
+    message: StunMessage,
+    source: BindingSocket,
+    { seconds, isSilent }: Delay,
+  ): Reply {
+    const saying = (secondsLeft: number): Transmit => {
+      const attributes: readonly WritableAttribute[] = [
+        { kind: 'xor-mapped-address', endpoint: request.from },
+        delayedAttribute(secondsLeft),
+      ]
+      const bytes = encodeStun({ ...message, messageClass: 'success', attributes })
+      return transmit(source, request.from, bytes)
+    }
+    const late = saying(0)
+    const now = saying(seconds)
+    const room = request.lengthBytes - (isSilent ? 0 : now.bytes.length)
+    const copies = Math.min(MAX_COPIES, Math.floor(room / late.bytes.length))
+    if (copies < 1) return dropped('size')
+    const dueAt = after(request.now, 1000 * seconds)
+    if (
+      !this.#delayed.add(dueAt, request.from, message.transactionId, { transmit: late, copies })
+    ) {
+      return this.#refuse(request, message, [{ kind: 'error-code', ...INSUFFICIENT_CAPACITY }])
+    }
+    return isSilent ? { kind: 'waiting' } : { kind: 'answered', transmit: now }
   }
 
   #answerClassic(request: Request, { id, ...change }: ClassicRequest): Reply {

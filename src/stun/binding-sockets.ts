@@ -7,6 +7,8 @@ export interface BindingSocket {
   readonly id?: SocketId
   /** As clients see it. An unspecified address (`0.0.0.0`) is never told to anybody. */
   readonly endpoint: Endpoint
+  /** Answers plain questions and is no part of RFC 5780's table: another port, for those who cannot reach the others. */
+  readonly isExtra?: true
 }
 
 /** The name of the socket on the server's first or second address and first or second port. */
@@ -21,9 +23,20 @@ interface Change {
 
 export class BindingSockets {
   readonly #sockets: readonly BindingSocket[]
+  /** Those of RFC 5780's table. */
+  readonly #table: readonly BindingSocket[]
 
   constructor(sockets: readonly BindingSocket[]) {
     this.#sockets = sockets
+    this.#table = sockets.filter(({ isExtra }) => isExtra !== true)
+  }
+
+  /** Of the sockets on the address that clients are sent to. */
+  portsOf(family: 4 | 6): readonly number[] {
+    const onPrimary = this.#sockets.filter(
+      (socket) => socket.endpoint.family === family && this.isPrimary(socket),
+    )
+    return [...new Set(onPrimary.map(({ endpoint }) => endpoint.port))]
   }
 
   named(id: SocketId | undefined, family: 4 | 6): BindingSocket | undefined {
@@ -32,14 +45,15 @@ export class BindingSockets {
 
   /** Whether it is on the address that clients are sent to: the first one of its family. */
   isPrimary({ endpoint }: BindingSocket): boolean {
-    const first = this.#sockets.find((socket) => socket.endpoint.family === endpoint.family)
+    const first = this.#table.find((socket) => socket.endpoint.family === endpoint.family)
     return first?.endpoint.address === endpoint.address
   }
 
   /** Where an answer must leave from; `undefined` where there is no such socket. */
   changed(at: BindingSocket, change: Change | undefined): BindingSocket | undefined {
     if (change === undefined || !(change.changeAddress || change.changePort)) return at
-    return this.#sockets.find(
+    if (at.isExtra === true) return undefined
+    return this.#table.find(
       ({ endpoint }) =>
         endpoint.family === at.endpoint.family &&
         (endpoint.address !== at.endpoint.address) === change.changeAddress &&

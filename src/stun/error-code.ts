@@ -11,6 +11,9 @@ import type { ErrorCodeAttribute } from './message.ts'
 export const BAD_REQUEST = { code: 400, reason: 'Bad Request' } as const
 export const UNKNOWN_ATTRIBUTE = { code: 420, reason: 'Unknown Attribute' } as const
 
+/** RFC 8656 §19: that of a relay, and as true here. */
+export const INSUFFICIENT_CAPACITY = { code: 508, reason: 'Insufficient Capacity' } as const
+
 /** RFC 8489 §14.8: fewer than 128 characters of UTF-8, "which can be as long as 763 bytes" in RFC 5389's reckoning. */
 const MAX_REASON_BYTES = 763
 

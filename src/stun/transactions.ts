@@ -21,6 +21,7 @@ import {
   type TransactionId,
   type WritableAttribute,
 } from './message.ts'
+import { secondsLeftOf } from './own-attributes.ts'
 
 /** When to send, counted from the start, and when to stop waiting. */
 export interface Schedule {
@@ -50,6 +51,8 @@ export interface StunAsk {
   readonly acceptVia?: SocketId | typeof PRIMARY
   /** IP time-to-live, for requests that are not to arrive. */
   readonly ttl?: number
+  /** It asks for a delayed answer (`own-attributes.ts`): the server's word that it will come ends only the repeating. */
+  readonly isForLater?: true
 }
 
 export type StunOutcome =
@@ -73,7 +76,13 @@ export type StunOutcome =
       readonly reason: string
       readonly message: StunMessage
     }
-  | { readonly kind: 'timed-out'; readonly id: TransactionId; readonly sends: number }
+  | {
+      readonly kind: 'timed-out'
+      readonly id: TransactionId
+      readonly sends: number
+      /** The server had said that it would answer later. */
+      readonly isPromised: boolean
+    }
 
 interface Pending {
   readonly id: TransactionId
@@ -83,6 +92,7 @@ interface Pending {
   readonly startedAt: Instant
   sends: number
   dueAt: Instant
+  isPromised: boolean
 }
 
 export class StunTransactions implements Machine<StunOutcome> {
@@ -106,7 +116,8 @@ export class StunTransactions implements Machine<StunOutcome> {
       attributes: ask.attributes ?? [],
     })
     const schedule = ask.schedule ?? STANDARD_SCHEDULE
-    const pending = { id, ask, bytes, schedule, startedAt: now, sends: 0, dueAt: now }
+    const begun = { startedAt: now, sends: 0, dueAt: now, isPromised: false }
+    const pending = { id, ask, bytes, schedule, ...begun }
     this.#pending.set(id, pending)
     this.#advance(now, pending)
     return id
@@ -131,6 +142,11 @@ export class StunTransactions implements Machine<StunOutcome> {
     const pending = message.ok ? this.#pending.get(message.value.transactionId) : undefined
     if (!message.ok || pending === undefined || !mayAnswer(pending, from, via)) {
       this.#ignored += 1
+      return
+    }
+    if (isPromise(pending, message.value)) {
+      pending.isPromised = true
+      pending.dueAt = after(pending.startedAt, pending.schedule.giveUpAtMs)
       return
     }
     const outcome = outcomeOf(now, pending, from, message.value)
@@ -167,7 +183,8 @@ export class StunTransactions implements Machine<StunOutcome> {
     const { schedule, startedAt, ask, id } = pending
     if (now >= after(startedAt, schedule.giveUpAtMs)) {
       this.#pending.delete(id)
-      this.#outcomes.push({ kind: 'timed-out', id, sends: pending.sends })
+      const { sends, isPromised } = pending
+      this.#outcomes.push({ kind: 'timed-out', id, sends, isPromised })
       return
     }
     pending.sends += 1
@@ -185,6 +202,10 @@ export class StunTransactions implements Machine<StunOutcome> {
 function mayAnswer({ ask }: Pending, from: Endpoint, via: SocketId | undefined): boolean {
   if (via !== heardOn(ask)) return false
   return (ask.acceptFrom ?? [ask.server]).some((accepted) => sameEndpoint(accepted, from))
+}
+
+function isPromise({ ask }: Pending, message: StunMessage): boolean {
+  return ask.isForLater === true && (secondsLeftOf(message) ?? 0) > 0
 }
 
 function heardOn({ via, acceptVia }: StunAsk): SocketId | undefined {

@@ -76,7 +76,7 @@ describe('StunTransactions', () => {
     assert.deepEqual(before.events, [])
 
     subject.handleTimeout(instant(39_500))
-    assert.deepEqual(drain(subject), [{ kind: 'timed-out', id, sends: 7 }])
+    assert.deepEqual(drain(subject), [{ kind: 'timed-out', id, sends: 7, isPromised: false }])
     assert.equal(subject.pollTimeout(), undefined)
   })
 
@@ -88,7 +88,7 @@ describe('StunTransactions', () => {
     const { sentAt, events } = run(subject, 10_000)
 
     assert.deepEqual(sentAt, [0, 250, 500, 1000, 2000])
-    assert.deepEqual(events, [{ kind: 'timed-out', id, sends: 5 }])
+    assert.deepEqual(events, [{ kind: 'timed-out', id, sends: 5, isPromised: false }])
   })
 
   it('takes RTO, Rc and Rm of a schedule from RFC 8489 §6.2.1', () => {
