@@ -29,6 +29,14 @@ export function stepName(trial: Trial, seconds: number, step: Step): string {
   return `${trial} for ${seconds} s, ${step}`
 }
 
+/** Whether the server answers later when it is asked to. */
+export const LATER = 'later'
+
+export function answersLater(answers: Answers): boolean {
+  const answer = answers.get(LATER)
+  return answer?.kind === 'answered' && answer.isLate === true
+}
+
 export function refreshName(count: number): string {
   return `refresh ${count}`
 }
@@ -74,8 +82,9 @@ export function judgeLifetime(
 
 /** Whether nothing that is still asked can tell more: all idle times are over, and the refreshed one is. */
 export function isLifetimeSettled(seconds: readonly number[], answers: Answers): boolean {
-  if (!answers.has('calibration')) return false
-  const trials = answers.get('calibration')?.kind === 'answered' ? bothTrials : idleAlone
+  if (!answers.has('calibration') && !answersLater(answers)) return false
+  const canCall = answersLater(answers) || answers.get('calibration')?.kind === 'answered'
+  const trials = canCall ? bothTrials : idleAlone
   const areOver = trials.every((trial) => seconds.every((one) => isOver(trial, one, answers)))
   if (!areOver) return false
   const { atLeastMs, atMostMs } = bounds(
@@ -100,12 +109,15 @@ function fateOf(trial: Trial, seconds: number, answers: Answers, keepsPorts: boo
   const before = answers.get(stepName(trial, seconds, 'use'))
   const check = answers.get(stepName(trial, seconds, 'check'))
   const fresh = answers.get(stepName(trial, seconds, 'fresh'))
-  if (before?.kind !== 'answered') return 'unknown'
   if (check?.kind === 'answered') return 'alive'
+  if (before?.kind !== 'answered') return 'unknown'
   if (fresh?.kind !== 'answered') return 'unknown'
   if (!sameEndpoint(before.mapped, fresh.mapped)) return 'expired'
   if (check === undefined) return keepsPorts ? 'unknown' : 'same-port'
-  return check.kind === 'silent' ? 'silent' : 'unknown'
+  if (check.kind !== 'silent') return 'unknown'
+  // Without a promise the question itself may have been lost; to keep silent it was asked not to be given one.
+  const isLost = answersLater(answers) && trial === 'idle' && check.isPromised !== true
+  return isLost ? 'unknown' : 'silent'
 }
 
 interface Bounds {
@@ -157,7 +169,7 @@ function judgeRefresh(
 
 function reason(idle: readonly Found[], answers: Answers): string {
   if (answers.get('caller')?.kind !== 'answered') return 'the server did not answer'
-  if (answers.get('calibration')?.kind !== 'answered') {
+  if (!answersLater(answers) && answers.get('calibration')?.kind !== 'answered') {
     return 'the NAT keeps ports, and the server does not answer to another port (RESPONSE-PORT)'
   }
   return idle.some(({ fate }) => fate === 'silent')

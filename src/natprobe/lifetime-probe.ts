@@ -8,6 +8,9 @@
  *
  * "Is it still there?" is asked by a second socket of ours, the caller: with RESPONSE-PORT it has the server send to the
  * idle one. What arrives proves that the mapping lived; and nothing was sent outwards that would have made a new one.
+ * A server that answers later when it is asked to (DELAY, for those who are logged in there) needs no caller: the idle
+ * socket itself asks for an answer after T, the unreplied one asks to be left alone until then, and the refreshed one
+ * asks for one every 10 s. That works behind NATs with several public addresses too.
  * Then, or where the server knows no RESPONSE-PORT, the idle socket itself asks: another public port proves that the
  * mapping was gone. The same port proves nothing where the NAT keeps ports. `lifetime-judgement.ts` judges.
  *
@@ -15,10 +18,13 @@
  * that is still in use after 2 s (nf_conntrack_proto_udp.c): it is the second kind that a conversation has.
  */
 import type { Endpoint } from '../core/endpoint.ts'
+import type { Delay } from '../stun/own-attributes.ts'
 import type { Judgement } from './finding.ts'
 import {
   isLifetimeSettled,
+  answersLater,
   judgeLifetime,
+  LATER,
   type Lifetime,
   REFRESH_MS,
   refreshName,
@@ -73,7 +79,11 @@ export function lifetimeScript(options: LifetimeOptions): ProbeScript<Judgement<
     sockets.buckets.map((bucket) => [bucket.seconds, bucket.idle.local.port]),
   )
   return {
-    first: [plain(options, 'caller', sockets.caller), plain(options, 'listener', sockets.listener)],
+    first: [
+      later(options, LATER, sockets.caller, { seconds: 1, isSilent: false }),
+      plain(options, 'caller', sockets.caller),
+      plain(options, 'listener', sockets.listener),
+    ],
     next: (asked, answers) => nextQuestions(options, asked.name, answers),
     conclude: (answers, isComplete) =>
       isComplete || isLifetimeSettled(seconds, answers)
@@ -87,7 +97,9 @@ function nextQuestions(
   name: string,
   answers: Answers,
 ): readonly Question[] {
-  if (name === 'caller' || name === 'listener') return afterIntroduction(options, answers)
+  if (name === 'caller' || name === 'listener' || name === LATER) {
+    return afterIntroduction(options, answers)
+  }
   if (name === 'calibration') return bucketQuestions(options, answers)
   if (name.startsWith('refresh')) return refreshQuestions(options, name, answers)
   return options.sockets.buckets.flatMap((bucket) => [
@@ -99,7 +111,8 @@ function nextQuestions(
 /** Does RESPONSE-PORT work here? Towards a mapping that has just been made, its answer must arrive. */
 function afterIntroduction(options: LifetimeOptions, answers: Answers): readonly Question[] {
   const [caller, listener] = [answers.get('caller'), answers.get('listener')]
-  if (caller === undefined || listener === undefined) return []
+  if (caller === undefined || listener === undefined || !answers.has(LATER)) return []
+  if (answersLater(answers)) return bucketQuestions(options, answers)
   if (caller.kind !== 'answered' && listener.kind !== 'answered') return []
   const { sockets } = options
   const isPossible =
@@ -118,10 +131,12 @@ function bucketQuestions(options: LifetimeOptions, answers: Answers): readonly Q
   const heard = answers.get('listener')
   if (!canCall(answers) || heard?.kind !== 'answered') return idle
   const respondTo = { port: heard.mapped.port, socket: listener }
-  const unreplied = buckets.map(({ seconds, unreplied: socket }) => ({
-    ...plain(options, stepName('unreplied', seconds, 'use'), socket),
-    respondTo,
-  }))
+  const unreplied = buckets.flatMap(({ seconds, unreplied: socket }) => {
+    const use = { ...plain(options, stepName('unreplied', seconds, 'use'), socket), respondTo }
+    if (!answersLater(answers)) return [use]
+    const check = stepName('unreplied', seconds, 'check')
+    return [use, later(options, check, socket, { seconds, isSilent: true })]
+  })
   return [...idle, plain(options, 'refreshed, open', refreshed), ...unreplied]
 }
 
@@ -143,6 +158,10 @@ function afterStep(
       return answer?.kind === 'answered' ? ask('use', STREAM_AFTER_MS) : []
     case stepName(trial, seconds, 'use'): {
       if (answer?.kind !== 'answered') return []
+      if (answersLater(answers)) {
+        const check = stepName(trial, seconds, 'check')
+        return trial === 'idle' ? [later(options, check, socket, { seconds, isSilent: false })] : []
+      }
       const delayMs = seconds * 1000
       if (!canCall(answers)) return ask('fresh', delayMs)
       const check = stepName(trial, seconds, 'check')
@@ -168,18 +187,49 @@ function refreshQuestions(
   }
   const used = answers.get('refreshed, use')
   if (used?.kind !== 'answered') return []
+  if (answersLater(answers)) {
+    return name === 'refreshed, use' ? laterRefreshes(options) : []
+  }
   let count = 1
   while (answers.has(refreshName(count))) count += 1
   const next = called(options, refreshName(count), refreshed, used.mapped.port)
   return [{ ...next, delayMs: REFRESH_MS }]
 }
 
+/** Until one of them comes after the longest idle time. */
+function laterRefreshes(options: LifetimeOptions): readonly Question[] {
+  const { refreshed, buckets } = options.sockets
+  const longestMs = (buckets.at(-1)?.seconds ?? 0) * 1000
+  const count = Math.ceil(longestMs / REFRESH_MS) + 1
+  return Array.from({ length: count }, (_, index) => {
+    const seconds = ((index + 1) * REFRESH_MS) / 1000
+    return later(options, refreshName(index + 1), refreshed, { seconds, isSilent: false })
+  })
+}
+
 function canCall(answers: Answers): boolean {
+  if (answersLater(answers)) return true
   return answers.get('calibration')?.kind === 'answered'
 }
 
 function plain({ server }: LifetimeOptions, name: string, socket: ProbeSocket): Question {
   return { name, socket, server, to: server, schedule: patientSchedule('full') }
+}
+
+/** Repeated for one second, until it is promised: so the idle time begins then at the latest. */
+const REPEAT_LATER_MS = [0, 250, 500, 1000] as const
+
+/** The socket asks the server to send to it when it has been idle for so long. */
+function later(
+  { server, rttMs }: LifetimeOptions,
+  name: string,
+  socket: ProbeSocket,
+  { seconds, isSilent }: Delay,
+): Question {
+  const asked = { seconds: seconds + 1, isSilent }
+  const giveUpAtMs = asked.seconds * 1000 + negativeSchedule('quick', rttMs).giveUpAtMs
+  const schedule = { sendAtMs: REPEAT_LATER_MS, giveUpAtMs }
+  return { name, socket, server, to: server, schedule, later: asked }
 }
 
 /** The caller asks the server to send to that socket. */

@@ -3,6 +3,7 @@ import { type Endpoint, formatEndpoint } from '../core/endpoint.ts'
 import type { Instant } from '../core/instant.ts'
 import type { SocketId } from '../core/machine.ts'
 import { endpointOf } from '../stun/message.ts'
+import { type Delay, portsOf, secondsLeftOf } from '../stun/own-attributes.ts'
 import type { Schedule, StunOutcome } from '../stun/transactions.ts'
 
 /** A local socket: the machine's primary one without an id. Its address may be the unspecified one. */
@@ -29,6 +30,12 @@ export interface Question {
   readonly respondTo?: { readonly port: number; readonly socket: ProbeSocket }
   /** IP time-to-live: the question gets no further than that router, and opens the ones before it. */
   readonly ttl?: number
+  /** The answer shall come so much later, without an outgoing packet before it. */
+  readonly later?: Delay
+  /** How many bytes the datagram shall have; the answer too, if padded. Its answer says little else then. */
+  readonly size?: { readonly bytes: number; readonly isAnswerPadded: boolean }
+  /** On which ports does the server listen? */
+  readonly wantsPorts?: true
   /** Not before so long after it was named: for as long, its socket is left idle. */
   readonly delayMs?: number
 }
@@ -43,9 +50,17 @@ export type Answer =
       readonly plainMapped?: Endpoint
       readonly otherAddress?: Endpoint
       readonly origin?: Endpoint
+      /** It came when it was asked for. */
+      readonly isLate?: true
+      readonly ports?: readonly number[]
     }
   | { readonly kind: 'refused'; readonly code: number }
-  | { readonly kind: 'silent'; readonly sends: number }
+  | {
+      readonly kind: 'silent'
+      readonly sends: number
+      /** The server had said that it would answer later: the question was not lost. */
+      readonly isPromised?: true
+    }
 
 export type Answers = ReadonlyMap<string, Answer>
 
@@ -55,6 +70,8 @@ export const askedKinds = [
   'change-address',
   'change-address-and-port',
   'response-port',
+  'delayed',
+  'padding',
 ] as const
 
 /** One line of a finding's proof: which packet, sent when, from and to where, and what answered. */
@@ -66,6 +83,10 @@ export interface Evidence {
   readonly to: string
   readonly asked: (typeof askedKinds)[number]
   readonly ttl?: number
+  /** Of `delayed`: how much later the answer was to come. */
+  readonly delaySeconds?: number
+  /** Of the datagram, where that is what is tested. */
+  readonly sizeBytes?: number
   readonly result: 'answered' | 'refused' | 'no-answer'
   readonly sends?: number
   readonly answeredFrom?: string
@@ -77,7 +98,11 @@ export interface Evidence {
 export function answerOf(outcome: StunOutcome): Answer {
   switch (outcome.kind) {
     case 'timed-out':
-      return { kind: 'silent', sends: outcome.sends }
+      return {
+        kind: 'silent',
+        sends: outcome.sends,
+        ...(outcome.isPromised ? { isPromised: true } : {}),
+      }
     case 'refused':
       return { kind: 'refused', code: outcome.code }
     case 'answered':
@@ -92,6 +117,7 @@ function answered(outcome: StunOutcome & { readonly kind: 'answered' }): Answer 
   const otherAddress =
     endpointOf(message, 'other-address') ?? endpointOf(message, 'changed-address')
   const origin = endpointOf(message, 'response-origin')
+  const ports = portsOf(message)
   return {
     kind: 'answered',
     from,
@@ -101,6 +127,8 @@ function answered(outcome: StunOutcome & { readonly kind: 'answered' }): Answer 
     ...(plainMapped === undefined ? {} : { plainMapped }),
     ...(otherAddress === undefined ? {} : { otherAddress }),
     ...(origin === undefined ? {} : { origin }),
+    ...(secondsLeftOf(message) === 0 ? { isLate: true } : {}),
+    ...(ports === undefined ? {} : { ports }),
   }
 }
 
@@ -117,11 +145,15 @@ export function evidenceOf(
     to: formatEndpoint(question.to),
     asked: askedFor(question),
     ...(question.ttl === undefined ? {} : { ttl: question.ttl }),
+    ...(question.later === undefined ? {} : { delaySeconds: question.later.seconds }),
+    ...(question.size === undefined ? {} : { sizeBytes: question.size.bytes }),
     ...resultOf(answer),
   }
 }
 
-function askedFor({ change, respondTo }: Question): Evidence['asked'] {
+function askedFor({ change, respondTo, later, size }: Question): Evidence['asked'] {
+  if (later !== undefined) return 'delayed'
+  if (size !== undefined) return size.isAnswerPadded ? 'padding' : 'binding'
   if (respondTo !== undefined) return 'response-port'
   if (change === undefined) return 'binding'
   if (change.address) return change.port ? 'change-address-and-port' : 'change-address'

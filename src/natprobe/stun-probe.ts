@@ -10,7 +10,8 @@ import { after, earliest, type Instant } from '../core/instant.ts'
 import type { Machine, SocketId, Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
-import type { TransactionId, WritableAttribute } from '../stun/message.ts'
+import { HEADER_BYTES, type TransactionId, type WritableAttribute } from '../stun/message.ts'
+import { delayAttribute, PORTS_WANTED } from '../stun/own-attributes.ts'
 import { type StunAsk, StunTransactions } from '../stun/transactions.ts'
 import type { Pacer } from './pacer.ts'
 import {
@@ -158,15 +159,14 @@ export class StunProbe<Result> implements Machine<ProbeFinished<Result>> {
   }
 }
 
-function askFor({ socket, to, schedule, change, respondTo, ttl }: Question): StunAsk {
+function askFor(question: Question): StunAsk {
+  const { socket, to, schedule, change, respondTo, ttl, later } = question
   const hears = respondTo?.socket.id
   return {
     server: to,
     schedule,
-    attributes:
-      respondTo === undefined
-        ? attributesFor(to.family, change)
-        : [{ kind: 'response-port', port: respondTo.port }],
+    attributes: attributesOf(question),
+    ...(later === undefined ? {} : { isForLater: true }),
     ...(ttl === undefined ? {} : { ttl }),
     ...(hears === undefined ? {} : { acceptVia: hears }),
     ...(socket.id === undefined ? {} : { via: socket.id }),
@@ -176,18 +176,48 @@ function askFor({ socket, to, schedule, change, respondTo, ttl }: Question): Stu
 }
 
 /** The longest answer: a header and four addresses. Our server says no more than it was asked at length. */
-const LONGEST_ANSWER_BYTES = { 4: 20 + 4 * 12, 6: 20 + 4 * 24 } as const
+const LONGEST_ANSWER_BYTES = { 4: HEADER_BYTES + 4 * 12, 6: HEADER_BYTES + 4 * 24 } as const
+/** And the ports, at most 16. */
+const PORTS_BYTES = 4 + 32
+/** A promise and three late answers, each with an address and the time that is left. */
+const LATER_BYTES = { 4: 4 * (HEADER_BYTES + 12 + 8), 6: 4 * (HEADER_BYTES + 24 + 8) } as const
 const SOFTWARE = 'holler natprobe: as long as the answer that it hopes for'
 
-function attributesFor(family: 4 | 6, change: Question['change']): readonly WritableAttribute[] {
-  const text = SOFTWARE.slice(0, LONGEST_ANSWER_BYTES[family] - 24)
-  const software = {
-    kind: 'software',
-    text: text.padEnd(LONGEST_ANSWER_BYTES[family] - 24),
-  } as const
+/** RFC 8489 §14.14: fewer than 128 characters; servers may mind. */
+const MAX_SOFTWARE_BYTES = 124
+
+function attributesOf(question: Question): readonly WritableAttribute[] {
+  const { change, respondTo, later, size, wantsPorts } = question
+  const { family } = question.to
+  if (respondTo !== undefined) return [{ kind: 'response-port', port: respondTo.port }]
+  if (later !== undefined) return [delayAttribute(later), filler(LATER_BYTES[family] - 28)]
+  if (size !== undefined) return [sized(size)]
+  if (wantsPorts === true) {
+    return [PORTS_WANTED, filler(LONGEST_ANSWER_BYTES[family] + PORTS_BYTES - HEADER_BYTES - 4)]
+  }
+  const software = filler(LONGEST_ANSWER_BYTES[family] - HEADER_BYTES)
   if (change === undefined) return [software]
   return [
     { kind: 'change-request', changeAddress: change.address, changePort: change.port },
     software,
   ]
+}
+
+/** An attribute that every server ignores, of so many bytes with its header. */
+function filler(bytes: number): WritableAttribute {
+  const length = bytes - 4
+  if (length > MAX_SOFTWARE_BYTES) {
+    return { kind: 'unknown', type: FILLER_TYPE, value: new Uint8Array(length) }
+  }
+  return { kind: 'software', text: SOFTWARE.slice(0, length).padEnd(length) }
+}
+
+/** RFC 8489 §18.3: of the range that may be ignored, and assigned to nobody. */
+const FILLER_TYPE = 0xff13
+
+function sized({ bytes, isAnswerPadded }: NonNullable<Question['size']>): WritableAttribute {
+  const length = bytes - HEADER_BYTES - 4
+  return isAnswerPadded
+    ? { kind: 'padding', lengthBytes: length }
+    : { kind: 'unknown', type: FILLER_TYPE, value: new Uint8Array(length) }
 }

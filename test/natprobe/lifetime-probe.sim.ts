@@ -12,18 +12,19 @@ interface Options extends StunServerOptions {
   readonly loss?: number
   readonly seed?: number
   readonly lifetime?: LifetimeMode
+  readonly publicAddresses?: readonly string[]
   /** The server's answers to another port are lost: it might as well not know RESPONSE-PORT. */
   readonly knowsNoResponsePort?: boolean
 }
 
 function probe(nat: NatBehaviour, options: Options = {}): ProbeRun {
-  const { loss = 0, seed = 1, lifetime = 'quick' } = options
+  const { loss = 0, seed = 1, lifetime = 'quick', publicAddresses = ['198.51.100.1'] } = options
   const runs: ProbeRun[] = []
   simulate(seed, (world) => {
     const server = stunServer(world, options)
     if (options.knowsNoResponsePort === true) loseAnswersToOtherPorts(world)
     const home = world.router('home', {
-      addresses: ['198.51.100.1'],
+      addresses: publicAddresses,
       nat,
       link: { latencyMs: 10, loss },
     })
@@ -54,12 +55,18 @@ const RESPONSE_PORT = 0x27
 const random = { kind: 'random' } as const
 
 describe('lifetimeScript()', () => {
-  for (const loss of [0, 0.05]) {
+  const servers = [
+    { how: 'RESPONSE-PORT', mayDelay: () => false },
+    { how: 'delayed answers', mayDelay: () => true },
+  ]
+  for (const [loss, { how, mayDelay }] of [0, 0.05].flatMap((one) =>
+    servers.map((server) => [one, server] as const),
+  )) {
     for (const nat of allNats(random)) {
-      it(`finds how long ${natName(nat)} keeps mappings, with ${loss * 100} % loss`, () => {
+      it(`finds how long ${natName(nat)} keeps mappings, by ${how}, with ${loss * 100} % loss`, () => {
         for (const seed of seeds(5)) {
           const behaviour = { ...nat, lifetimeMs: 40_000, unrepliedMs: 18_000 }
-          const found = lifetimeOf(probe(behaviour, { loss, seed }))
+          const found = lifetimeOf(probe(behaviour, { loss, seed, mayDelay }))
           assert.deepEqual(found, {
             atLeastMs: 30_000,
             atMostMs: 51_000,
@@ -72,14 +79,29 @@ describe('lifetimeScript()', () => {
   }
 
   it('tells when only packets from inside keep a mapping', () => {
-    for (const loss of [0, 0.05]) {
-      for (const seed of seeds(5)) {
-        const nat = { ...natKinds.portRestricted, ports: random, isRefreshedByInbound: false }
-        const found = lifetimeOf(probe({ ...nat, lifetimeMs: 40_000 }, { loss, seed }))
-        assert.deepEqual([found.atLeastMs, found.refreshedBy], [30_000, 'outbound'])
+    for (const { mayDelay } of servers) {
+      for (const loss of [0, 0.05]) {
+        for (const seed of seeds(5)) {
+          const nat = { ...natKinds.portRestricted, ports: random, isRefreshedByInbound: false }
+          const found = lifetimeOf(probe({ ...nat, lifetimeMs: 40_000 }, { loss, seed, mayDelay }))
+          assert.deepEqual([found.atLeastMs, found.refreshedBy], [30_000, 'outbound'])
+        }
       }
     }
-  }).timeout(patienceMs(10))
+  }).timeout(patienceMs(20))
+
+  it('finds it behind several public addresses, where nobody could be called', () => {
+    const nat = { ...natKinds.portRestricted, ports: random, pooling: 'arbitrary' } as const
+    const behaviour = { ...nat, lifetimeMs: 40_000 }
+    const addresses = ['198.51.100.1', '198.51.100.2', '198.51.100.3']
+
+    for (const seed of seeds(3)) {
+      const found = lifetimeOf(
+        probe(behaviour, { seed, publicAddresses: addresses, mayDelay: () => true }),
+      )
+      assert.deepEqual([found.atLeastMs, found.atMostMs], [30_000, 51_000])
+    }
+  }).timeout(patienceMs(3))
 
   it('knows no upper bound where every mapping outlives the test', () => {
     for (const ports of [random, { kind: 'preserve' }] as const) {

@@ -10,7 +10,10 @@ import type { Host } from '../sim/host.ts'
 import type { LinkPair } from '../sim/network.ts'
 import type { World } from '../sim/world.ts'
 
-export interface StunServerOptions extends Pick<BindingServerOptions, 'rate' | 'courtesy'> {
+export interface StunServerOptions extends Pick<
+  BindingServerOptions,
+  'rate' | 'courtesy' | 'mayDelay'
+> {
   readonly name?: string
   /** One or two. */
   readonly addresses?: readonly string[]
