@@ -1,7 +1,7 @@
 /** Sixteen fresh sockets ask one server, one after another: which ports does the NAT give them? */
 import type { Endpoint } from '../core/endpoint.ts'
 import { fitAllocation, type FittedAllocation, type PortSample } from './port-allocation.ts'
-import type { Answers, ProbeSocket, Question } from './question.ts'
+import type { Answer, Answers, ProbeSocket, Question } from './question.ts'
 import type { ProbeScript } from './stun-probe.ts'
 import { type Mode, patientSchedule } from './timing.ts'
 
@@ -20,6 +20,8 @@ export interface AllocatorResult {
   readonly samples: readonly PortSample[]
   /** Each socket's public address, for pooling. */
   readonly mapped: readonly Endpoint[]
+  /** What became of each question's first transmission: a round trip, or `undefined` for a loss. */
+  readonly firstTries: readonly (number | undefined)[]
 }
 
 export function allocatorScript({
@@ -48,8 +50,14 @@ function allocatorResult(questions: readonly Question[], answers: Answers): Allo
   })
   const samples = mapped.map((sample) => ({ local: sample.local, mapped: sample.mapped.port }))
   return {
+    firstTries: questions.map(({ name }) => firstTry(answers.get(name))),
     samples,
     allocation: fitAllocation(samples),
     mapped: mapped.map((sample) => sample.mapped),
   }
+}
+
+/** Only what was sent once says how long its answer took, and that nothing was lost (Karn's rule, RFC 6298 §3). */
+function firstTry(answer: Answer | undefined): number | undefined {
+  return answer?.kind === 'answered' && answer.sends === 1 ? answer.rttMs : undefined
 }

@@ -14,6 +14,8 @@ export interface LatencyOptions {
   /** A first estimate, from the mapping test. */
   readonly rttMs: number
   readonly mode: Mode
+  /** Single questions that another test has asked already. */
+  readonly samples?: readonly (number | undefined)[]
 }
 
 export interface Latency {
@@ -28,20 +30,26 @@ export function latencyScript({
   server,
   rttMs,
   mode,
+  samples = [],
 }: LatencyOptions): ProbeScript<Latency> {
   const schedule = singleSchedule(mode, rttMs)
-  const first = Array.from({ length: SAMPLES }, (_, index): Question => ({
-    name: `latency ${index + 1}`,
-    socket,
-    server,
-    to: server,
-    schedule,
-  }))
+  const first = Array.from(
+    { length: Math.max(0, SAMPLES - samples.length) },
+    (_, index): Question => ({
+      name: `latency ${index + 1}`,
+      socket,
+      server,
+      to: server,
+      schedule,
+    }),
+  )
   return {
     first,
     next: () => [],
     conclude: (answers, isComplete) =>
-      isComplete ? summarised(first.map(({ name }) => roundTrip(answers, name))) : undefined,
+      isComplete
+        ? summarised([...samples, ...first.map(({ name }) => roundTrip(answers, name))])
+        : undefined,
   }
 }
 

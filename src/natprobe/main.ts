@@ -218,16 +218,20 @@ async function run(
         onEvent(event)
         if (event.kind === 'socket-wanted') {
           const port = event.isMain ? bind.port : 0
-          opening = opening.then(() => open(event.id, port)).catch(fail)
+          opening = opening.then(() => open(event.id, port, event.forbidsFragments)).catch(fail)
         } else if (event.kind === 'finished') {
           driver.stop()
           done(event.result)
         }
       },
     })
-    async function open(id: SocketId, port: number): Promise<void> {
+    async function open(id: SocketId, port: number, forbidsFragments: boolean): Promise<void> {
       const socket = await openUdpSocket({ address: bind.address, port })
       sockets.push(socket)
+      if (forbidsFragments && !socket.setDontFragment(true)) {
+        driver.change((now) => machine.socketRefused(now, id))
+        return
+      }
       driver.addSocket(id, socket)
       driver.change((now) => machine.socketOpened(now, id, socket.local))
     }

@@ -4,8 +4,8 @@
  *     sockets wanted ─► all opened ─► mapping ─┬─► filtering ─► depth ─┐
  *                                              ├─► hairpin             ├─► finished
  *                                              ├─► poisoning           │
- *                                              ├─► allocation          │
- *                                              ├─► latency             │
+ *                                              ├─► allocation, latency │
+ *                                              ├─► egress, sizes       │
  *                                              └─► lifetime ───────────┘
  *
  * Each test has fresh sockets of its own (RFC 5780 §4.1), which the machine asks for by `socket-wanted` and names in
@@ -19,6 +19,7 @@ import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
 import { type AllocatorResult, allocatorScript } from './allocator-probe.ts'
 import { depthScript } from './depth-probe.ts'
+import { egressScript, type UdpEgress } from './egress-probe.ts'
 import { filteringScript } from './filtering-probe.ts'
 import type { FilteringValue, Finding, Judgement } from './finding.ts'
 import { HairpinProbe } from './hairpin-probe.ts'
@@ -31,6 +32,7 @@ import { poisonScript } from './poison-probe.ts'
 import {
   ALLOCATION,
   DEPTH,
+  EGRESS,
   POISON,
   FILTERING,
   HAIRPIN,
@@ -38,9 +40,12 @@ import {
   LIFETIME_ROLES,
   lifetimeBuckets,
   MAIN,
+  SIZE,
+  UNFRAGMENTED,
   wantedSockets,
 } from './probe-sockets.ts'
 import type { Evidence, ProbeSocket } from './question.ts'
+import { sizeScript } from './size-probe.ts'
 import { type ProbeFinished, StunProbe } from './stun-probe.ts'
 import type { Mode } from './timing.ts'
 
@@ -63,6 +68,8 @@ export const testNames = [
   'depth',
   'allocation',
   'latency',
+  'egress',
+  'sizes',
   'lifetime',
 ] as const
 
@@ -70,7 +77,13 @@ export type TestName = (typeof testNames)[number]
 
 export type NatProbeEvent =
   /** Open a socket, on a port of the system's choice unless the user wants another one for `isMain`. */
-  | { readonly kind: 'socket-wanted'; readonly id: SocketId; readonly isMain: boolean }
+  | {
+      readonly kind: 'socket-wanted'
+      readonly id: SocketId
+      readonly isMain: boolean
+      /** What it sends must never be fragmented: refuse it where that cannot be had. */
+      readonly forbidsFragments: boolean
+    }
   | { readonly kind: 'test-started' | 'test-finished'; readonly test: TestName }
   | { readonly kind: 'finished'; readonly result: NatProbeResult }
 
@@ -85,6 +98,9 @@ export interface NatProbeResult {
   readonly poisonable?: Finding<boolean | 'unknown'>
   readonly natDepth?: Finding<number | 'unknown'>
   readonly lifetime?: Finding<Lifetime>
+  readonly egress?: readonly UdpEgress[]
+  readonly mtu?: Finding<number | 'unknown'>
+  readonly fragments?: Finding<boolean | 'unknown'>
   readonly latency: readonly { readonly server: Endpoint; readonly latency: Latency }[]
 }
 
@@ -122,7 +138,8 @@ export class NatProbe implements Machine<NatProbeEvent> {
 
   start(): void {
     for (const id of this.#wanted) {
-      this.#events.push({ kind: 'socket-wanted', id, isMain: id === MAIN })
+      const forbidsFragments = id === UNFRAGMENTED
+      this.#events.push({ kind: 'socket-wanted', id, isMain: id === MAIN, forbidsFragments })
     }
   }
 
@@ -196,17 +213,19 @@ export class NatProbe implements Machine<NatProbeEvent> {
       }
       this.#startAllocation(now, server)
     }
-    const rttMs = new Map(
-      mapping.answered.map((answered) => [keyOf(answered.server), answered.rttMs]),
-    )
     for (const candidate of this.#options.servers) {
-      if (mapping.silent.includes(candidate)) continue
-      this.#startLatency(now, candidate, rttMs.get(keyOf(candidate)) ?? UNKNOWN_RTT_MS)
+      // The questions of the allocation test are counted for its server: they are as good as others.
+      const isCountedLater =
+        server !== undefined && keyOf(candidate) === keyOf(server) && mapping.isNatted === true
+      if (mapping.silent.includes(candidate) || isCountedLater) continue
+      this.#startLatency(now, candidate, rttTo(candidate, mapping), [])
     }
+    if (server === undefined) return
+    const rttMs = rttTo(server, mapping)
+    this.#startEgress(now, server, rttMs)
+    this.#startSizes(now, server, rttMs)
     // Last: the many mappings that it makes must not come between those of the allocation test.
-    if (server !== undefined && mapping.isNatted === true) {
-      this.#startLifetime(now, server, rttMs.get(keyOf(server)) ?? UNKNOWN_RTT_MS)
-    }
+    if (mapping.isNatted === true) this.#startLifetime(now, server, rttMs)
   }
 
   #startFiltering(now: Instant, { full: server }: MappingResult): void {
@@ -262,11 +281,41 @@ export class NatProbe implements Machine<NatProbeEvent> {
     })
   }
 
-  #startLatency(now: Instant, server: Endpoint, rttMs: number): void {
+  #startEgress(now: Instant, server: Endpoint, rttMs: number): void {
+    const [first, second] = EGRESS.map((id) => this.#socket(id))
+    if (first === undefined || second === undefined) return
+    const { mode } = this.#options
+    const script = egressScript({ sockets: [first, second], server, rttMs, mode })
+    this.#run(now, 'egress', this.#stunProbe(script), ({ result }) => {
+      this.#collected.egress = result
+    })
+  }
+
+  #startSizes(now: Instant, server: Endpoint, rttMs: number): void {
+    const [first, second] = SIZE.map((id) => this.#socket(id))
+    if (first === undefined || second === undefined) return
+    const { mode } = this.#options
+    const unfragmented = this.#socket(UNFRAGMENTED)
+    const free = unfragmented === undefined ? {} : { unfragmented }
+    const script = sizeScript({ ...free, sockets: [first, second], server, rttMs, mode })
+    this.#run(now, 'sizes', this.#stunProbe(script), ({ result, evidence }) => {
+      const isMtu = ({ test }: Evidence): boolean => test.endsWith('unfragmented')
+      this.#collected.mtu = { ...result.mtu, evidence: evidence.filter(isMtu) }
+      const others = evidence.filter((one) => !isMtu(one))
+      this.#collected.fragments = { ...result.fragments, evidence: others }
+    })
+  }
+
+  #startLatency(
+    now: Instant,
+    server: Endpoint,
+    rttMs: number,
+    samples: readonly (number | undefined)[],
+  ): void {
     const socket = this.#socket(LATENCY)
     if (socket === undefined) return
     const { mode } = this.#options
-    const probe = this.#stunProbe(latencyScript({ socket, server, rttMs, mode }))
+    const probe = this.#stunProbe(latencyScript({ socket, server, rttMs, mode, samples }))
     this.#run(now, 'latency', probe, ({ result: latency }) => {
       this.#latency.push({ server, latency })
     })
@@ -313,9 +362,17 @@ export class NatProbe implements Machine<NatProbeEvent> {
     if (this.#isFinished) return
     const before = { ...this.#collected }
     this.#drainParts()
-    const { mapping, filtering } = this.#collected
+    const { mapping } = this.#collected
     if (before.mapping === undefined && mapping !== undefined) {
       this.#startOthers(now, mapping)
+      this.#drainParts()
+    }
+    const { filtering, allocation } = this.#collected
+    if (before.allocation === undefined && allocation !== undefined && mapping !== undefined) {
+      const server = mapping.full?.main ?? mapping.answered[0]?.server
+      if (server !== undefined) {
+        this.#startLatency(now, server, rttTo(server, mapping), allocation.firstTries)
+      }
       this.#drainParts()
     }
     if (before.filtering === undefined && filtering !== undefined && mapping !== undefined) {
@@ -344,6 +401,11 @@ export class NatProbe implements Machine<NatProbeEvent> {
     this.#isFinished = true
     this.#events.push({ kind: 'finished', result: { ...result, latency: this.#latency } })
   }
+}
+
+function rttTo(server: Endpoint, { answered }: MappingResult): number {
+  const answer = answered.find((one) => keyOf(one.server) === keyOf(server))
+  return answer?.rttMs ?? UNKNOWN_RTT_MS
 }
 
 /** Of a server that had not answered when the mapping was certain: as patient as can be. */

@@ -12,6 +12,11 @@ export const HAIRPIN = numbered('hairpin', 2)
 export const ALLOCATION = numbered('allocation', ALLOCATOR_SOCKETS)
 export const LATENCY = socketNamed('natprobe:latency')
 
+export const EGRESS = numbered('egress', 2)
+/** The one that forbids fragments, and the two that need them. */
+export const UNFRAGMENTED = socketNamed('natprobe:unfragmented')
+export const SIZE = numbered('size', 2)
+
 export const POISON = numbered('poison', 2)
 export const DEPTH = numbered('depth', DEPTH_SOCKETS)
 
@@ -32,7 +37,9 @@ export function lifetimeBuckets(
 export function wantedSockets(mode: Mode, lifetime: LifetimeMode): readonly SocketId[] {
   const quick = [MAIN, ...FILTERING]
   if (mode === 'quick') return quick
-  const full = [...quick, ...HAIRPIN, ...POISON, ...DEPTH, ...ALLOCATION, LATENCY]
+  const sizes = [UNFRAGMENTED, ...SIZE]
+  const fresh = [...HAIRPIN, ...POISON, ...DEPTH, ...ALLOCATION, LATENCY, ...EGRESS, ...sizes]
+  const full = [...quick, ...fresh]
   const buckets = lifetimeBuckets(lifetime)
   if (buckets.length === 0) return full
   return [

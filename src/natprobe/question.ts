@@ -2,7 +2,7 @@
 import { type Endpoint, formatEndpoint } from '../core/endpoint.ts'
 import type { Instant } from '../core/instant.ts'
 import type { SocketId } from '../core/machine.ts'
-import { endpointOf } from '../stun/message.ts'
+import { attributeOf, endpointOf } from '../stun/message.ts'
 import { type Delay, portsOf, secondsLeftOf } from '../stun/own-attributes.ts'
 import type { Schedule, StunOutcome } from '../stun/transactions.ts'
 
@@ -53,6 +53,8 @@ export type Answer =
       /** It came when it was asked for. */
       readonly isLate?: true
       readonly ports?: readonly number[]
+      /** Of its PADDING. */
+      readonly paddingBytes?: number
     }
   | { readonly kind: 'refused'; readonly code: number }
   | {
@@ -118,6 +120,7 @@ function answered(outcome: StunOutcome & { readonly kind: 'answered' }): Answer 
     endpointOf(message, 'other-address') ?? endpointOf(message, 'changed-address')
   const origin = endpointOf(message, 'response-origin')
   const ports = portsOf(message)
+  const padding = attributeOf(message, 'padding')
   return {
     kind: 'answered',
     from,
@@ -129,6 +132,7 @@ function answered(outcome: StunOutcome & { readonly kind: 'answered' }): Answer 
     ...(origin === undefined ? {} : { origin }),
     ...(secondsLeftOf(message) === 0 ? { isLate: true } : {}),
     ...(ports === undefined ? {} : { ports }),
+    ...(padding === undefined ? {} : { paddingBytes: padding.lengthBytes }),
   }
 }
 
