@@ -6,7 +6,7 @@ const rooms = {
   crypto: ['core'],
   protocol: ['core'],
   stun: ['core', 'crypto'],
-  natprobe: ['core', 'stun', 'io'], // io: main.ts alone, see below
+  natprobe: ['core', 'stun', 'io', 'protocol', 'traversal'], // all but core and stun: its command alone, see below
   traversal: ['core', 'crypto', 'stun', 'protocol'], // protocol: relay frames, docs/adr/0004
   'reliable-udp': ['core', 'crypto'],
   tcp: ['core', 'crypto', 'protocol'],
@@ -50,6 +50,9 @@ const homes = {
   'json-rpc-2.0': '^src/(daemon/control-|cli/)',
 }
 
+/** The program `natprobe`; the rest of its room are machines. */
+const natprobeCommand = '^src/natprobe/(main\\.ts$|command/)'
+
 const names = Object.keys(rooms)
 const pure = ['core', 'crypto', 'protocol', 'stun', 'natprobe', 'traversal', 'reliable-udp', 'tcp']
 
@@ -64,10 +67,11 @@ module.exports = {
     })),
     {
       name: 'natprobe-io',
-      comment: 'the machines of natprobe have no I/O; its command does',
+      comment:
+        'the machines of natprobe have no I/O and know STUN alone; its command holds other rooms together',
       severity: 'error',
-      from: { path: '^src/natprobe/', pathNot: '^src/natprobe/main\\.ts$' },
-      to: { path: '^src/io/' },
+      from: { path: '^src/natprobe/', pathNot: natprobeCommand },
+      to: { path: '^src/(io|protocol|traversal|natprobe/command)/' },
     },
     ...Object.entries(homes).map(([name, home]) => ({
       name: `home-of-${name}`,
@@ -82,7 +86,7 @@ module.exports = {
       from: {
         path: `^src/(${pure.join('|')})/`,
         // A package that need not be there is required, not imported: docs/adr/0011.
-        pathNot: '^src/natprobe/main\\.ts$|^src/crypto/sodium-aead\\.ts$',
+        pathNot: `${natprobeCommand}|^src/crypto/sodium-aead\\.ts$`,
       },
       to: {
         dependencyTypes: ['core'],
@@ -102,7 +106,7 @@ module.exports = {
       severity: 'error',
       from: {
         path: `^src/(${pure.join('|')})/`,
-        pathNot: '^src/core/endpoint\\.ts$|^src/natprobe/main\\.ts$',
+        pathNot: `^src/core/endpoint\\.ts$|${natprobeCommand}`,
       },
       to: { path: '^(node:)?net$' },
     },

@@ -18,7 +18,7 @@ import { CommandFailure, failureFrom, usageFailure } from './failure.ts'
 import type { Outside } from './outside.ts'
 import { Output } from './output.ts'
 import { Interrupted } from './password.ts'
-import { controlSocketPath } from './socket-path.ts'
+import { controlSocketPath } from '../io/control-socket-path.ts'
 
 interface ParsedGlobals {
   readonly json?: boolean

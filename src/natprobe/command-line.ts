@@ -55,7 +55,8 @@ const EXIT_CODES = `
 Exit status:
   0   direct paths expected
   10  relay likely: the NAT maps by destination
-  11  UDP blocked: no server answered
+  11  UDP blocked: no server answered, and TCP gets through
+  12  captive portal: log in to this network first
   20  inconclusive: too few servers answered, or too much was lost
   2   wrong usage
   70  internal error`
@@ -77,7 +78,10 @@ export function readCommandLine(args: readonly string[], version: string): Comma
 function declared(version: string, write: (text: string) => void): Command {
   return new Command('natprobe')
     .description('Tells what the NAT does between here and the internet, and what can be reached.')
-    .argument('[SERVER[:PORT]...]', 'STUN servers to ask; best one with two addresses')
+    .argument(
+      '[SERVER[:PORT]...]',
+      'STUN servers to ask, best one with two addresses; else that of the account in use, else those of natprobe.toml',
+    )
     .option('--json', 'print one JSON document (docs/natprobe.schema.json)')
     .option('--quick', 'public address, mapping and filtering only; no lifetimes')
     .addOption(
@@ -99,7 +103,6 @@ function declared(version: string, write: (text: string) => void): Command {
 }
 
 function requestFrom(names: readonly string[], options: Options): Decoded<ProbeRequest> {
-  if (names.length === 0) return malformed('name at least one STUN server (try --help)')
   const servers: ServerName[] = []
   for (const name of names) {
     const server = parseServerName(name)

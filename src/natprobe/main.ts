@@ -4,28 +4,20 @@
  *
  * The tests are machines (`nat-probe.ts`); here they meet names, sockets, the clock and the terminal.
  */
-import { lookup } from 'node:dns/promises'
 import { readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
-import { isIP } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DatagramSocket } from '../core/datagram-socket.ts'
-import { type Endpoint, endpoint, formatEndpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
-import type { SocketId } from '../core/machine.ts'
-import { drive } from '../io/drive.ts'
-import { hostAddresses } from '../io/host-addresses.ts'
-import { systemRandom } from '../io/random.ts'
-import { sourceAddressTowards } from '../io/source-address.ts'
 import { systemClock } from '../io/system-clock.ts'
-import { openUdpSocket } from '../io/udp-socket.ts'
 import { Pseudonyms } from './anonymize.ts'
 import { type ProbeRequest, readCommandLine, type ServerName } from './command-line.ts'
+import { resolve } from './command/names.ts'
+import { runTests } from './command/run-tests.ts'
+import { usualServers } from './command/usual-servers.ts'
 import { changesBetween, type OldReport, readOldReport } from './compare.ts'
 import { renderPage } from './html-report.ts'
-import { NatProbe, type NatProbeEvent, type NatProbeResult } from './nat-probe.ts'
 import { Progress } from './progress.ts'
-import { type FamilyRun, makeReport, type NamedServer, type Report } from './report.ts'
+import { makeReport, type Report } from './report.ts'
 import { renderChangedOnly, renderReport } from './text-report.ts'
 import { exitStatus } from './verdict.ts'
 
@@ -124,125 +116,27 @@ async function probeOnce(request: ProbeRequest): Promise<Report> {
   const start = systemClock.now()
   const progress = new Progress(request.mode, request.lifetime)
   const stopShowing = showProgress(() => progress.line(systemClock.now() - start))
-  const resolved = await Promise.all(request.servers.map(resolve))
-  const runs = await Promise.all(
-    request.families.map((family) =>
-      probeFamily(family, request, resolved, (event) => progress.note(event)),
-    ),
-  ).finally(stopShowing)
+  const names = request.servers.length > 0 ? request.servers : await namesInUse()
+  const resolved = await Promise.all(names.map(resolve))
+  const found = await runTests(request, resolved, (event) => progress.note(event)).finally(
+    stopShowing,
+  )
   return makeReport({
+    ...found,
     startedAt,
     tookMs: systemClock.now() - start,
-    families: runs.filter((run) => run !== undefined),
-    unresolved: resolved.filter(({ found }) => found.length === 0).map(({ name }) => name.label),
+    unresolved: resolved.filter((one) => one.found.length === 0).map(({ name }) => name.label),
   })
 }
 
-// ---- Names and addresses ---------------------------------------------------------------------------------------------
-
-interface Resolved {
-  readonly name: ServerName
-  readonly found: readonly Endpoint[]
-}
-
-/** All addresses of a name; none where it cannot be looked up. */
-async function resolve(name: ServerName): Promise<Resolved> {
-  const addresses = isIP(name.host) === 0 ? await addressesOf(name.host) : [name.host]
-  const found = addresses.flatMap((address) => {
-    const result = endpoint(address, name.port)
-    return result.ok ? [result.value] : []
-  })
-  return { name, found }
-}
-
-async function addressesOf(host: string): Promise<readonly string[]> {
-  try {
-    return (await lookup(host, { all: true })).map(({ address }) => address)
-  } catch {
-    return [] // told in the report: "name not found"
-  }
-}
-
-/** The first address of that family for each name, each endpoint once. */
-function serversOf(family: 4 | 6, resolved: readonly Resolved[]): readonly NamedServer[] {
-  const servers = new Map<string, NamedServer>()
-  for (const { name, found } of resolved) {
-    const first = found.find((candidate) => candidate.family === family)
-    if (first !== undefined && !servers.has(formatEndpoint(first))) {
-      servers.set(formatEndpoint(first), { label: name.label, endpoint: first })
-    }
-  }
-  return [...servers.values()]
-}
-
-// ---- One family ------------------------------------------------------------------------------------------------------
-
-/** `undefined` where there is nobody to ask, or no way to. */
-async function probeFamily(
-  family: 4 | 6,
-  request: ProbeRequest,
-  resolved: readonly Resolved[],
-  onEvent: (event: NatProbeEvent) => void,
-): Promise<FamilyRun | undefined> {
-  const servers = serversOf(family, resolved)
-  const [first] = servers
-  if (first === undefined) return undefined
-  const address = request.bind?.address ?? (await sourceAddressTowards(first.endpoint))
-  if (address === undefined) return undefined
-  const own = hostAddresses({ includeLoopback: true })
-  const machine = new NatProbe({
-    servers: servers.map((server) => server.endpoint),
-    mode: request.mode,
-    lifetime: request.lifetime,
-    ownAddresses: [address, ...own],
-    random: systemRandom,
-  })
-  const bind = { address, port: request.bind?.port ?? 0 }
-  const result = await run(machine, bind, onEvent)
-  return { family: family === 4 ? 'ipv4' : 'ipv6', servers, result }
-}
-
-/** Runs the tests to their end, opening the sockets that they ask for, in their order. */
-async function run(
-  machine: NatProbe,
-  bind: { readonly address: string; readonly port: number },
-  onEvent: (event: NatProbeEvent) => void,
-): Promise<NatProbeResult> {
-  const sockets: DatagramSocket[] = [] // as many as the machine names: fewer than 30
-  let opening = Promise.resolve()
-  const finished = new Promise<NatProbeResult>((done, fail) => {
-    const driver = drive(machine, {
-      clock: systemClock,
-      sockets: { primary: [] },
-      onEvent(event) {
-        onEvent(event)
-        if (event.kind === 'socket-wanted') {
-          const port = event.isMain ? bind.port : 0
-          opening = opening.then(() => open(event.id, port, event.forbidsFragments)).catch(fail)
-        } else if (event.kind === 'finished') {
-          driver.stop()
-          done(event.result)
-        }
-      },
-    })
-    async function open(id: SocketId, port: number, forbidsFragments: boolean): Promise<void> {
-      const socket = await openUdpSocket({ address: bind.address, port })
-      sockets.push(socket)
-      if (forbidsFragments && !socket.setDontFragment(true)) {
-        driver.change((now) => machine.socketRefused(now, id))
-        return
-      }
-      driver.addSocket(id, socket)
-      driver.change((now) => machine.socketOpened(now, id, socket.local))
-    }
-    driver.change(() => machine.start())
-  })
-  try {
-    return await finished
-  } finally {
-    await opening
-    await Promise.all(sockets.map((socket) => socket.close()))
-  }
+/** @throws HollerError `CONFIG_INVALID` when nobody is named anywhere. */
+async function namesInUse(): Promise<readonly ServerName[]> {
+  const names = await usualServers(process.env)
+  if (names.length > 0) return names
+  throw new HollerError(
+    'CONFIG_INVALID',
+    'No server is known: no hollerd is logged in, and no configuration names one. Name a STUN server (try --help)',
+  )
 }
 
 // ---- The process -----------------------------------------------------------------------------------------------------

@@ -3,13 +3,23 @@ import { formatEndpoint, type Endpoint } from '../core/endpoint.ts'
 import type { Change } from './compare.ts'
 import type { FilteringValue, Finding, MappingValue } from './finding.ts'
 import type { Lifetime } from './lifetime-judgement.ts'
+import type { UdpEgress } from './egress-probe.ts'
 import type { NatProbeResult } from './nat-probe.ts'
+import {
+  isPortal,
+  type Nat64Finding,
+  NOTHING_OUTSIDE,
+  type Outside,
+  type PortMappingReport,
+} from './outside.ts'
 import type { PortAllocation } from './port-allocation.ts'
 import {
   adviceFor,
+  adviceOnSilence,
   classicType,
   type ClassicType,
   familyVerdict,
+  isBlocked,
   overallVerdict,
   type Verdict,
 } from './verdict.ts'
@@ -31,6 +41,24 @@ export interface FamilyReport {
   readonly natDepth?: Finding<number | 'unknown'>
   readonly lifetime?: Finding<Lifetime>
   readonly rewritesPayload?: { readonly value: boolean }
+  readonly mtu?: Finding<number | 'unknown'>
+  readonly fragments?: Finding<boolean | 'unknown'>
+  /** Of IPv6 without translation: whether strangers are kept out. */
+  readonly inboundFirewall?: {
+    readonly value: boolean | 'unknown'
+    readonly confidence: number
+  }
+  /** Of IPv6. */
+  readonly nat64?: Nat64Finding
+}
+
+/** `unknown`: refused, or not answered by a server that may not listen there. */
+type Reached = boolean | 'unknown'
+
+export interface EgressReport {
+  /** By port. */
+  readonly udp: Readonly<Record<string, Reached>>
+  readonly tcp: Readonly<Record<string, Reached>>
 }
 
 export interface ServerReport {
@@ -52,6 +80,12 @@ export interface Report {
   readonly verdict: Verdict
   readonly advice: readonly string[]
   readonly families: Readonly<Partial<Record<FamilyName, FamilyReport>>>
+  readonly portMapping?: PortMappingReport
+  readonly egress?: EgressReport
+  /** Whether somebody answers in the name of addresses at which nobody is; asked where no server answered. */
+  readonly captivePortal?: { readonly value: boolean; readonly confidence: number }
+  /** Where there is no IPv6 to test; else it is in its family. */
+  readonly nat64?: Nat64Finding
   readonly servers: readonly ServerReport[]
   /** Since the report that this one was compared with. */
   readonly changes?: readonly Change[]
@@ -77,9 +111,14 @@ export function makeReport(run: {
   readonly families: readonly FamilyRun[]
   /** Names that could not be looked up. */
   readonly unresolved: readonly string[]
+  readonly outside?: Outside
 }): Report {
-  const { families, unresolved } = run
-  const verdict = overallVerdict(families.map(({ result }) => familyVerdict(result)))
+  const { families, unresolved, outside = NOTHING_OUTSIDE } = run
+  const verdict = overallVerdict(
+    families.map(({ result }) => result),
+    outside,
+  )
+  const { nat64 } = outside
   return {
     schema: 1,
     startedAt: run.startedAt,
@@ -87,8 +126,12 @@ export function makeReport(run: {
     verdict,
     advice: advice(families, verdict),
     families: Object.fromEntries(
-      families.map(({ family, result }) => [family, familyReport(result)]),
+      families.map(({ family, result }) => [family, familyReport(family, result, nat64)]),
     ),
+    ...(outside.portMapping === undefined ? {} : { portMapping: outside.portMapping }),
+    ...egressReport(families, outside),
+    ...(outside.nobodys.length === 0 ? {} : { captivePortal: portalReport(outside) }),
+    ...(nat64 === undefined || families.some(({ family }) => family === 'ipv6') ? {} : { nat64 }),
     servers: [
       ...families.flatMap(serverReports),
       ...unresolved.map((server) => ({ server, answered: false })),
@@ -99,11 +142,42 @@ export function makeReport(run: {
 /** Only what helps: where one family does what is wanted, the other one's troubles are not pressed on anybody. */
 function advice(families: readonly FamilyRun[], verdict: Verdict): readonly string[] {
   if (families.length === 0) return ['There is no route to any of the servers, or no such name.']
+  if (families.every(({ result }) => isBlocked(result))) return adviceOnSilence(verdict)
   const relevant = families.filter(({ result }) => familyVerdict(result) === verdict)
   return [...new Set(relevant.flatMap(({ result }) => adviceFor(result)))]
 }
 
-function familyReport(result: NatProbeResult): FamilyReport {
+/** A port is reached when any server was reached on it. */
+function egressReport(families: readonly FamilyRun[], { tcp }: Outside): Pick<Report, 'egress'> {
+  const udp = families.flatMap(({ result }) => result.egress ?? [])
+  if (udp.length === 0 && tcp.length === 0) return {}
+  const byTcp = tcp.map(({ server, outcome }) => {
+    const isOpen = outcome === 'connected' ? true : outcome === 'silent' ? false : 'unknown'
+    return { port: server.port, isOpen } as const
+  })
+  return { egress: { udp: bestOfEach(udp), tcp: bestOfEach(byTcp) } }
+}
+
+function bestOfEach(found: readonly UdpEgress[]): Readonly<Record<string, Reached>> {
+  const best = new Map<number, Reached>()
+  for (const value of [true, 'unknown', false] as const) {
+    for (const { port, isOpen } of found) {
+      if (isOpen === value && !best.has(port)) best.set(port, value)
+    }
+  }
+  return Object.fromEntries(best)
+}
+
+function portalReport({ nobodys }: Outside): NonNullable<Report['captivePortal']> {
+  const value = nobodys.some(isPortal)
+  return { value, confidence: value ? 0.95 : 0.9 }
+}
+
+function familyReport(
+  family: FamilyName,
+  result: NatProbeResult,
+  nat64: Nat64Finding | undefined,
+): FamilyReport {
   const { mapping, filtering, hairpin, allocation, poisonable, natDepth, lifetime } = result
   return {
     local: result.local === undefined ? null : formatEndpoint(result.local),
@@ -123,7 +197,22 @@ function familyReport(result: NatProbeResult): FamilyReport {
     ...(mapping.rewritesPayload === undefined
       ? {}
       : { rewritesPayload: { value: mapping.rewritesPayload } }),
+    ...(result.mtu === undefined ? {} : { mtu: result.mtu }),
+    ...(result.fragments === undefined ? {} : { fragments: result.fragments }),
+    ...(family === 'ipv6' ? firewallReport(result) : {}),
+    ...(family === 'ipv6' && nat64 !== undefined ? { nat64 } : {}),
   }
+}
+
+/** Without translation, filtering is a firewall's work. */
+function firewallReport({
+  mapping,
+  filtering,
+}: NatProbeResult): Pick<FamilyReport, 'inboundFirewall'> {
+  if (mapping.mapping.value !== 'none' || filtering === undefined) return {}
+  const { value, confidence } = filtering
+  const isClosed = value === 'unknown' ? value : value !== 'endpoint-independent'
+  return { inboundFirewall: { value: isClosed, confidence } }
 }
 
 function untestedFiltering({ mapping }: NatProbeResult): Finding<FilteringValue> {

@@ -3,13 +3,15 @@ import type { Change } from './compare.ts'
 import type { Finding } from './finding.ts'
 import type { Lifetime } from './lifetime-judgement.ts'
 import type { PortAllocation } from './port-allocation.ts'
-import type { FamilyName, FamilyReport, Report, ServerReport } from './report.ts'
+import type { PortMappingFinding, PortMappingReport } from './outside.ts'
+import type { EgressReport, FamilyName, FamilyReport, Report, ServerReport } from './report.ts'
 import type { Verdict } from './verdict.ts'
 
 export const verdictSentences: Readonly<Record<Verdict, string>> = {
   direct: 'Direct paths expected.',
   'relay-likely': 'Direct paths unlikely: most peers will be reached through a relay.',
   'udp-blocked': 'UDP blocked: no server answered.',
+  'captive-portal': 'Captive portal: log in to this network first.',
   inconclusive: 'Inconclusive: too little was answered to tell.',
 }
 
@@ -21,6 +23,7 @@ export function renderReport(report: Report): string {
     [verdictSentences[report.verdict]],
     ipv4 === undefined ? [] : renderFamily('ipv4', ipv4),
     ipv6 === undefined ? [] : renderFamily('ipv6', ipv6),
+    titled('Around', aroundRows(report)),
     renderServers(report.servers),
     report.advice.map((sentence) => `* ${sentence}`),
     report.changes === undefined ? [] : renderChanges(report.changes),
@@ -69,8 +72,8 @@ function renderFamily(name: FamilyName, family: FamilyReport): readonly string[]
 
 /** Why a value is not known, or how it must be read. */
 export function familyNotes(family: FamilyReport): readonly string[] {
-  const { mapping, filtering, poisonable, natDepth, lifetime } = family
-  const findings = [mapping, filtering, poisonable, natDepth, lifetime]
+  const { mapping, filtering, poisonable, natDepth, lifetime, mtu, fragments, nat64 } = family
+  const findings = [mapping, filtering, poisonable, natDepth, lifetime, mtu, fragments, nat64]
   return findings.flatMap((finding) => finding?.notes ?? [])
 }
 
@@ -96,9 +99,76 @@ export function familyRows(family: FamilyReport): readonly Row[] {
       ? undefined
       : ['hops to the last NAT', `${family.natDepth.value}`],
     ...lifetimeRows(family.lifetime),
+    family.mtu === undefined ? undefined : ['largest packet', sizeText(family.mtu)],
+    yesOrNo('fragments arrive', family.fragments),
+    yesOrNo('firewall keeps strangers out', family.inboundFirewall),
+    family.nat64 === undefined ? undefined : ['NAT64', family.nat64.value ?? 'none'],
     family.rewritesPayload?.value === true ? ['rewrites packets', 'yes'] : undefined,
   ]
   return rows.filter((row) => row !== undefined)
+}
+
+function sizeText({ value }: Finding<number | 'unknown'>): string {
+  return value === 'unknown' ? value : `${value} bytes`
+}
+
+/** What belongs to no family: the gateway's port mapping, and which ports are let out. */
+export function aroundRows(report: Report): readonly Row[] {
+  const { portMapping, egress, captivePortal, nat64 } = report
+  const rows: readonly (Row | undefined)[] = [
+    ...(portMapping === undefined ? [] : portMappingRows(portMapping)),
+    egress === undefined ? undefined : ['UDP ports reached', portsText(egress.udp)],
+    egress === undefined ? undefined : ['TCP ports reached', portsText(egress.tcp)],
+    yesOrNo('captive portal', captivePortal),
+    nat64 === undefined ? undefined : ['NAT64', nat64.value ?? 'none'],
+  ]
+  return rows.filter((row) => row !== undefined)
+}
+
+function portMappingRows({
+  gateway,
+  pcp,
+  natPmp,
+  upnp,
+  doubleNat,
+}: PortMappingReport): readonly Row[] {
+  const found = [
+    ['PCP', pcp],
+    ['NAT-PMP', natPmp],
+    ['UPnP', upnp],
+  ] as const
+  const rows: readonly (Row | undefined)[] = [
+    ['gateway', gateway],
+    ...found.map(([name, finding]): Row => [`port mapping by ${name}`, mappingText(finding)]),
+    yesOrNo('another NAT behind it', doubleNat),
+  ]
+  return rows.filter((row) => row !== undefined)
+}
+
+function mappingText({ value, external, reachedAt, why }: PortMappingFinding): string {
+  switch (value) {
+    case 'works':
+      return `works: ${reachedAt ?? external ?? ''} was reached from outside`
+    case 'not-forwarded':
+      return `granted as ${external ?? ''}, but nothing came through`
+    case 'unavailable':
+      return `no (${why ?? 'silent'})`
+  }
+}
+
+function portsText(ports: EgressReport['udp']): string {
+  const of = (value: boolean | 'unknown'): readonly string[] =>
+    Object.entries(ports).flatMap(([port, found]) => (found === value ? [port] : []))
+  const texts = [
+    of(true).join(', ') || 'none',
+    ...(of(false).length === 0 ? [] : [`not ${of(false).join(', ')}`]),
+    ...(of('unknown').length === 0 ? [] : [`unknown ${of('unknown').join(', ')}`]),
+  ]
+  return texts.join('; ')
+}
+
+function titled(title: string, rows: readonly Row[]): readonly string[] {
+  return rows.length === 0 ? [] : [title, ...table(rows)]
 }
 
 function withConfidence({ confidence }: Finding<unknown>, value: string): string {
@@ -158,8 +228,10 @@ export function lifetimeText({ atLeastMs, atMostMs }: Lifetime): string {
 }
 
 function renderServers(servers: readonly ServerReport[]): readonly string[] {
-  const rows = servers.map((server) => [server.server, serverState(server)] as const)
-  return servers.length === 0 ? [] : ['Servers', ...table(rows)]
+  return titled(
+    'Servers',
+    servers.map((server) => [server.server, serverState(server)] as const),
+  )
 }
 
 function serverState(server: ServerReport): string {

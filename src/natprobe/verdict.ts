@@ -1,8 +1,15 @@
 /** What the findings mean for somebody who wants direct paths. */
 import type { FilteringValue, MappingValue } from './finding.ts'
 import type { NatProbeResult } from './nat-probe.ts'
+import { isPortal, NOTHING_OUTSIDE, type Outside, provesTcp } from './outside.ts'
 
-export const verdicts = ['direct', 'relay-likely', 'udp-blocked', 'inconclusive'] as const
+export const verdicts = [
+  'direct',
+  'relay-likely',
+  'udp-blocked',
+  'captive-portal',
+  'inconclusive',
+] as const
 
 export type Verdict = (typeof verdicts)[number]
 
@@ -11,6 +18,7 @@ export const exitStatus: Readonly<Record<Verdict, number>> = {
   direct: 0,
   'relay-likely': 10,
   'udp-blocked': 11,
+  'captive-portal': 12,
   inconclusive: 20,
 }
 
@@ -45,9 +53,41 @@ export function familyVerdict({ mapping }: NatProbeResult): Verdict {
 
 const ORDER = ['direct', 'relay-likely', 'inconclusive', 'udp-blocked'] as const
 
-/** One family that works is enough. */
-export function overallVerdict(families: readonly Verdict[]): Verdict {
-  return ORDER.find((verdict) => families.includes(verdict)) ?? 'inconclusive'
+/** What helps where no server answered at all. */
+export function adviceOnSilence(verdict: Verdict): readonly string[] {
+  switch (verdict) {
+    case 'captive-portal':
+      return [
+        'Somebody answers in the name of everybody: open a web page and log in to this network first.',
+      ]
+    case 'udp-blocked':
+      return [
+        'TCP gets through and UDP does not. Allow outgoing UDP in the firewall, at least to the port of the server.',
+      ]
+    case 'direct':
+    case 'relay-likely':
+    case 'inconclusive':
+      return [
+        'No server answered over UDP, nor over TCP: it may be down, or there is no way to it. Try another server, or name several.',
+      ]
+  }
+}
+
+/**
+ * One family that works is enough. That no server answered means that UDP is blocked only where TCP gets through;
+ * otherwise the server may be down, or the network. A portal that answers in everybody's name explains it all.
+ */
+export function overallVerdict(
+  families: readonly NatProbeResult[],
+  outside: Outside = NOTHING_OUTSIDE,
+): Verdict {
+  const found = families.map(familyVerdict)
+  const verdict = ORDER.find((one) => found.includes(one)) ?? 'inconclusive'
+  const isSilent = families.length > 0 && families.every(isBlocked)
+  if (isSilent && outside.nobodys.some(isPortal)) return 'captive-portal'
+  if (!isSilent) return verdict
+  const silent = families.reduce((sum, { mapping }) => sum + mapping.silent.length, 0)
+  return provesTcp(outside, silent) ? 'udp-blocked' : 'inconclusive'
 }
 
 export function classicType({ mapping, filtering }: NatProbeResult): ClassicType {
@@ -80,7 +120,7 @@ function byFiltering(mapping: MappingValue, filtering: FilteringValue): ClassicT
 }
 
 /** Every server was asked to the end, and none answered. */
-function isBlocked({ mapping }: Pick<NatProbeResult, 'mapping'>): boolean {
+export function isBlocked({ mapping }: Pick<NatProbeResult, 'mapping'>): boolean {
   return mapping.answered.length === 0 && mapping.silent.length > 0
 }
 
@@ -97,10 +137,8 @@ export function adviceFor(result: NatProbeResult): readonly string[] {
         'If the router itself is behind another NAT (a carrier’s), ask for a public address or use IPv6.',
       )
       break
-    case 'udp-blocked':
-      advice.push(
-        'No server answered over UDP. Allow outgoing UDP in the firewall; if only one server was asked, try another one: it may be down.',
-      )
+    case 'udp-blocked': // `adviceOnSilence`
+    case 'captive-portal':
       break
     case 'inconclusive':
       advice.push(inconclusiveAdvice(mapping.mapping.value))

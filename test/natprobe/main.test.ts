@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,8 +12,12 @@ import { type Driver, drive } from '../../src/io/drive.ts'
 import { systemClock } from '../../src/io/system-clock.ts'
 import { openUdpSocket } from '../../src/io/udp-socket.ts'
 import type { Report } from '../../src/natprobe/report.ts'
+import type { ByteStream } from '../../src/io/byte-stream.ts'
+import { listenUnix } from '../../src/io/unix-socket.ts'
+import { encodeJsonLine, JsonLineDecoder } from '../../src/protocol/control/json-lines.ts'
 import { BindingServer } from '../../src/stun/binding-server.ts'
 import { bindingSocketId } from '../../src/stun/binding-sockets.ts'
+import { inTemporaryDirectory } from '../support/temporary-directory.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/natprobe/main.ts', import.meta.url))
 
@@ -21,9 +27,21 @@ interface Ended {
   readonly stderr: string
 }
 
+/** No daemon and no configuration but the test's own. */
+const NOBODY = { HOLLER_SOCKET: '/nonexistent', HOME: '/nonexistent', XDG_CONFIG_HOME: '' }
+
 function natprobe(...args: readonly string[]): Promise<Ended> {
+  return natprobeIn({}, ...args)
+}
+
+function natprobeIn(
+  environment: Readonly<Record<string, string>>,
+  ...args: readonly string[]
+): Promise<Ended> {
+  const env = { ...process.env, ...NOBODY, ...environment }
   return new Promise((done) => {
-    execFile(process.execPath, ['--import=tsx', MAIN, ...args], (error, stdout, stderr) => {
+    const command = ['--import=tsx', MAIN, ...args]
+    execFile(process.execPath, command, { env }, (error, stdout, stderr) => {
       const status = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
       done({ status, stdout, stderr })
     })
@@ -98,7 +116,8 @@ describe('natprobe, the command', () => {
     assert.deepEqual(usage, {
       status: 2,
       stdout: '',
-      stderr: 'natprobe: name at least one STUN server (try --help)\n',
+      stderr:
+        'natprobe: No server is known: no hollerd is logged in, and no configuration names one. Name a STUN server (try --help)\n',
     })
     assert.equal(taken.status, 2)
     assert.match(taken.stderr, /^natprobe: Cannot bind UDP 127\.0\.0\.1:\d+: already in use\n$/)
@@ -142,6 +161,71 @@ describe('natprobe, the command', () => {
 
     assert.equal(status, 0)
     assert.match(stdout, /^Direct paths expected\.$/m)
+  })
+
+  it('asks the server of the daemon’s account when nobody is named, else those of its configuration', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const path = join(directory, 'control.sock')
+      const daemon = await listenUnix({ path, mode: 0o600, onStream: answerStatus })
+      await mkdir(join(directory, 'holler'))
+      const config = join(directory, 'holler', 'natprobe.toml')
+      await writeFile(config, `servers = ["${mainServer()}"]\n`)
+
+      const [byDaemon, byFile] = await Promise.all([
+        natprobeIn({ HOLLER_SOCKET: path }, '--quick', '--json'),
+        natprobeIn({ XDG_CONFIG_HOME: directory }, '--quick', '--json'),
+      ])
+      await writeFile(config, 'servers = [7]\n')
+      const unusable = await natprobeIn({ XDG_CONFIG_HOME: directory }, '--quick')
+      await daemon.close()
+
+      for (const { status, stdout } of [byDaemon, byFile]) {
+        assert.equal(status, 0)
+        assert.equal((JSON.parse(stdout) as Report).servers[0]?.server, mainServer())
+      }
+      assert.equal(unusable.status, 2)
+      assert.match(unusable.stderr, /natprobe\.toml: "7" is no SERVER\[:PORT\]\n$/)
+    })
+  })
+
+  /** A daemon that knows one thing. */
+  function answerStatus(stream: ByteStream): void {
+    const decoder = new JsonLineDecoder()
+    stream.onBytes((bytes) => {
+      for (const line of decoder.push(bytes)) {
+        assert.deepEqual(line.ok && line.value, {
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'net.status',
+          params: {},
+        })
+        const result = { stunServers: [mainServer()] }
+        stream.write(encodeJsonLine({ jsonrpc: '2.0', id: 1, result }))
+      }
+    })
+  }
+
+  it('ends with 11 where TCP gets through and UDP does not, with 20 where neither does', async () => {
+    const silent = await openUdpSocket({ address: '127.0.0.1', port: 0 })
+    const listener = createServer((socket) => socket.destroy())
+    listener.listen(silent.local.port, '127.0.0.1')
+    await once(listener, 'listening')
+    const deaf = await openUdpSocket({ address: '127.0.0.1', port: 0 })
+
+    const [blocked, dead] = await Promise.all([
+      natprobe('--quick', '--json', formatEndpoint(silent.local)),
+      natprobe('--quick', '--json', formatEndpoint(deaf.local)),
+    ])
+    listener.close()
+    await Promise.all([silent.close(), deaf.close()])
+
+    const report = JSON.parse(blocked.stdout) as Report
+    assert.deepEqual([blocked.status, report.verdict], [11, 'udp-blocked'])
+    assert.equal(report.egress?.tcp[silent.local.port], true)
+    assert.equal(report.families.ipv4?.classic, 'udp-blocked')
+    assert.match(report.advice.join(), /Allow outgoing UDP/)
+    assert.equal(dead.status, 20)
+    assert.match((JSON.parse(dead.stdout) as Report).advice.join(), /it may be down/)
   })
 
   it('ends with 20 when there is nobody to ask', async () => {

@@ -11,8 +11,10 @@ import type { NatProbeResult } from '../../src/natprobe/nat-probe.ts'
 import { allocationKinds } from '../../src/natprobe/port-allocation.ts'
 import { askedKinds } from '../../src/natprobe/question.ts'
 import { makeReport, type FamilyName, type Report } from '../../src/natprobe/report.ts'
+import { type Outside, portMappingValues, type TcpAnswer } from '../../src/natprobe/outside.ts'
 import { lifetimeText, renderReport } from '../../src/natprobe/text-report.ts'
 import {
+  adviceOnSilence,
   classicType,
   classicTypes,
   familyVerdict,
@@ -60,6 +62,26 @@ function reportOf(result: NatProbeResult, family: FamilyName = 'ipv4'): Report {
   })
 }
 
+const works = { external: '198.51.100.1:40000', reachedAt: '198.51.100.1:40000' }
+
+/** What is found beside the simulated world. */
+const outside: Outside = {
+  tcp: [
+    { server: { ...server, port: 443 }, outcome: 'connected' },
+    { server: { ...server, port: 80 }, outcome: 'silent' },
+    { server: { ...server, port: 7443 }, outcome: 'refused' },
+  ],
+  nobodys: [{ address: '192.0.2.1', status: undefined }],
+  nat64: { value: null, confidence: 0.99 },
+  portMapping: {
+    gateway: '192.168.1.1',
+    pcp: { value: 'works', confidence: 0.99, ...works, lifetimeMs: 7_200_000, isPermanent: false },
+    natPmp: { value: 'not-forwarded', confidence: 0.9, external: works.external },
+    upnp: { value: 'unavailable', confidence: 0.9, why: 'silent' },
+    doubleNat: { value: false, confidence: 0.9 },
+  },
+}
+
 /** A whole report from the simulated world. */
 function simulated(): Report {
   const world = new World(1)
@@ -74,6 +96,7 @@ function simulated(): Report {
     tookMs,
     families: [{ family: 'ipv4', servers, result }],
     unresolved: ['no.such.name'],
+    outside,
   })
 }
 
@@ -94,12 +117,40 @@ describe('familyVerdict()', () => {
 })
 
 describe('overallVerdict()', () => {
+  const tcp = (...outcomes: readonly TcpAnswer['outcome'][]): Outside => {
+    return { tcp: outcomes.map((outcome) => ({ server, outcome })), nobodys: [] }
+  }
+  const direct = resultOf('endpoint-independent')
+
   it('is as good as the better family', () => {
-    assert.equal(overallVerdict(['udp-blocked', 'direct']), 'direct')
-    assert.equal(overallVerdict(['relay-likely', 'inconclusive']), 'relay-likely')
-    assert.equal(overallVerdict(['udp-blocked', 'inconclusive']), 'inconclusive')
-    assert.equal(overallVerdict(['udp-blocked']), 'udp-blocked')
+    assert.equal(overallVerdict([blocked(), direct]), 'direct')
+    assert.equal(
+      overallVerdict([resultOf('address-dependent'), resultOf('unknown')]),
+      'relay-likely',
+    )
+    assert.equal(overallVerdict([blocked(), resultOf('unknown')]), 'inconclusive')
     assert.equal(overallVerdict([]), 'inconclusive')
+  })
+
+  it('blames UDP only where TCP gets through', () => {
+    assert.equal(overallVerdict([blocked()], tcp('silent', 'connected')), 'udp-blocked')
+    assert.equal(overallVerdict([blocked()], tcp('silent', 'refused')), 'inconclusive')
+    assert.equal(overallVerdict([blocked(), blocked()], tcp('silent', 'refused')), 'udp-blocked')
+    assert.equal(overallVerdict([blocked()], tcp('silent')), 'inconclusive')
+    assert.equal(overallVerdict([direct], tcp('connected')), 'direct')
+  })
+
+  it('finds the portal that answers for everybody, but only where no server did', () => {
+    const answering = (status: number | undefined): Outside => {
+      return { ...tcp('connected'), nobodys: [{ address: '192.0.2.1', status }] }
+    }
+    for (const status of [200, 302, 511]) {
+      assert.equal(overallVerdict([blocked()], answering(status)), 'captive-portal')
+      assert.equal(overallVerdict([direct], answering(status)), 'direct')
+    }
+    for (const status of [undefined, 403, 502, 504]) {
+      assert.equal(overallVerdict([blocked()], answering(status)), 'udp-blocked')
+    }
   })
 })
 
@@ -147,6 +198,13 @@ describe('makeReport()', () => {
     assert.deepEqual(ipv4.allocator?.value, { kind: 'step', step: 1 })
     assert.deepEqual(ipv4.portPreservation, { value: false, confidence: 0.99 })
     assert.deepEqual(ipv4.pooling, { value: false, confidence: 0.99 })
+    assert.deepEqual([ipv4.mtu?.value, ipv4.fragments?.value], [1500, true])
+    assert.deepEqual(report.egress, {
+      udp: { 3478: true, 3479: true },
+      tcp: { 443: true, 80: false, 7443: 'unknown' },
+    })
+    assert.deepEqual(report.portMapping, outside.portMapping)
+    assert.deepEqual(report.captivePortal, { value: false, confidence: 0.9 })
     assert.deepEqual(report.servers, [
       {
         server: 'stun.example.org',
@@ -183,7 +241,9 @@ describe('makeReport()', () => {
     assert.match(reportOf(resultOf('address-and-port-dependent')).advice.join(), /port mapping/)
     assert.match(reportOf(resultOf('eim-or-adm')).advice.join(), /two addresses/)
     assert.match(reportOf(resultOf('unknown')).advice.join(), /three plain STUN servers/)
-    assert.match(reportOf(blocked()).advice.join(), /Allow outgoing UDP/)
+    assert.match(reportOf(blocked()).advice.join(), /it may be down/)
+    assert.match(adviceOnSilence('udp-blocked').join(), /Allow outgoing UDP/)
+    assert.match(adviceOnSilence('captive-portal').join(), /log in/)
   })
 
   it('says so when there was nobody to ask', () => {
@@ -221,6 +281,7 @@ describe('docs/natprobe.schema.json', () => {
     assert.deepEqual(definition('lifetime').properties?.['refreshedBy']?.enum, refreshers)
     assert.deepEqual(definition('evidence').properties?.['asked']?.enum, askedKinds)
     assert.deepEqual(definition('allocation').properties?.['kind']?.enum, allocationKinds)
+    assert.deepEqual(definition('mappedBy').properties?.['value']?.enum, portMappingValues)
   })
 
   it('knows every field of a report, and a report has every field that it requires', () => {
@@ -236,6 +297,16 @@ describe('docs/natprobe.schema.json', () => {
       [report.families.ipv4?.natDepth?.evidence[0], definition('evidence')],
       [report.families.ipv4?.lifetime, definition('family').properties?.['lifetime'] ?? {}],
       [report.families.ipv4?.lifetime?.value, definition('lifetime')],
+      [report.families.ipv4?.mtu, definition('family').properties?.['mtu'] ?? {}],
+      [report.families.ipv4?.mtu?.evidence[0], definition('evidence')],
+      [report.families.ipv4?.fragments, definition('family').properties?.['fragments'] ?? {}],
+      [report.families.ipv4?.fragments?.evidence[0], definition('evidence')],
+      [report.portMapping, definition('portMapping')],
+      [report.portMapping?.pcp, definition('mappedBy')],
+      [report.portMapping?.upnp, definition('mappedBy')],
+      [report.egress, definition('egress')],
+      [report.captivePortal, definition('claim')],
+      [report.nat64, definition('nat64')],
       [report.servers[0], definition('server')],
       [report.servers[1], definition('server')],
     ]
@@ -268,6 +339,19 @@ IPv4
   hops to the last NAT      1
   idle mappings live        60 s or longer (99 % sure)
   without a reply           at least 20 s
+  largest packet            1500 bytes
+  fragments arrive          yes
+
+Around
+  gateway                  192.168.1.1
+  port mapping by PCP      works: 198.51.100.1:40000 was reached from outside
+  port mapping by NAT-PMP  granted as 198.51.100.1:40000, but nothing came through
+  port mapping by UPnP     no (silent)
+  another NAT behind it    no
+  UDP ports reached        3478, 3479
+  TCP ports reached        443; not 80; unknown 7443
+  captive portal           no
+  NAT64                    none
 
 Servers
   stun.example.org  203.0.113.1:3478, answered, 40 ms, jitter 0 ms, loss 0 %, two addresses
@@ -291,7 +375,7 @@ Servers
   it('shows unknown values without a confidence, and why', () => {
     const text = renderReport(reportOf(blocked()))
 
-    assert.match(text, /^UDP blocked: no server answered\.$/m)
+    assert.match(text, /^Inconclusive/m)
     assert.match(text, /^ {2}mapping +unknown$/m)
     assert.match(text, /^ {2}\(no server answered\)$/m)
     assert.match(text, /^ {2}stun\.example\.org +203\.0\.113\.1:3478, no answer$/m)
