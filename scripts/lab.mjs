@@ -1,9 +1,15 @@
 /**
  * `npm run lab`: the programs of dist/ in network namespaces behind the kernel's NATs and our own router's. Needs root
  * and Debian's packages below; makes namespaces whose names begin with `h`, and removes them whatever happens.
+ *
+ * `--all`: everything, as often as a 95th percentile wants, for an hour or so. `--report`: the same, and what was
+ * measured goes into docs/traversal-results.md. What else is said goes to mocha: `--grep 'early probes'`.
  */
-import { existsSync } from 'node:fs'
-import { ensureBuilt, giveUp, requireNode } from './bootstrap.mjs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ensureBuilt, giveUp, requireNode, root } from './bootstrap.mjs'
 import { runSuites } from './suites.mjs'
 
 requireNode()
@@ -14,10 +20,34 @@ for (const [tool, debianPackage] of [
   ['/usr/bin/turnserver', 'coturn'],
   ['/usr/bin/stun', 'stun-client'], // npm puts the stun package's own command first in PATH
   ['/usr/sbin/miniupnpd', 'miniupnpd-nftables'],
+  ['/usr/sbin/conntrack', 'conntrack'],
+  ['/usr/bin/tcpdump', 'tcpdump'],
 ]) {
   if (!existsSync(tool)) {
     giveUp(`The laboratory needs "${tool}" (on Debian: apt-get install ${debianPackage})`)
   }
 }
 ensureBuilt()
-await runSuites(['.mocharc.lab.json'], process.argv.slice(2))
+
+const flags = new Set(['--all', '--report'])
+const args = process.argv.slice(2)
+const isReport = args.includes('--report')
+if (args.some((arg) => flags.has(arg))) process.env.LAB_DEPTH = 'all'
+const directory = isReport ? mkdtempSync(join(tmpdir(), 'hlab-report-')) : undefined
+if (directory !== undefined) process.env.LAB_RESULTS = join(directory, 'results.jsonl')
+await runSuites(
+  ['.mocharc.lab.json'],
+  args.filter((arg) => !flags.has(arg)),
+  async () => {
+    if (directory !== undefined) writeReport(join(directory, 'results.jsonl'))
+  },
+)
+
+function writeReport(results) {
+  const page = join(root, 'docs/traversal-results.md')
+  const run = (...command) =>
+    execFileSync(process.execPath, command, { cwd: root, stdio: 'inherit' })
+  run('--import', 'tsx/esm', 'scripts/lab/write-report.ts', results, page)
+  run('node_modules/prettier/bin/prettier.cjs', '--log-level', 'warn', '--write', page)
+  console.log(`${results} → ${page}`)
+}

@@ -10,8 +10,11 @@ const CLOSING_LINE = /(?:^|\n)(\d+) passed, (\d+) failed, (\d+) skipped\n$/
 /** With three counts of seven digits. */
 const LONGEST_CLOSING_LINE = 60
 
-/** Ends this process after printing one closing line for all suites; its status is 0 only if all of them passed. */
-export async function runSuites(configs, args) {
+/**
+ * Ends this process after printing one closing line for all suites; its status is 0 only if all of them passed.
+ * `atEnd` is done before that.
+ */
+export async function runSuites(configs, args, atEnd = async () => undefined) {
   const sum = [0, 0, 0]
   let isGood = true
   for (const config of configs) {
@@ -19,6 +22,7 @@ export async function runSuites(configs, args) {
     counts.forEach((count, index) => (sum[index] += count))
     isGood &&= status === 0 && counts[1] === 0
   }
+  await atEnd()
   const [passed, failed, skipped] = sum
   console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
   process.exit(isGood ? 0 : 1)

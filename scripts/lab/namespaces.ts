@@ -25,7 +25,7 @@ export class Namespaces {
     await execute('ip', ['netns', 'add', name])
     this.#names.push(name)
     const namespace = new Namespace(name)
-    await namespace.run('ip', 'link', 'set', 'lo', 'up')
+    await namespace.ip('link set lo up')
     return namespace
   }
 
@@ -56,6 +56,11 @@ export class Namespace {
     return stdout
   }
 
+  /** Runs commands of `ip` in here, one after the other: one process for all, since starting it is what takes time. */
+  async ip(...commands: readonly string[]): Promise<void> {
+    await batch(['-n', this.name], commands)
+  }
+
   /** Adds rules to what is there: all of the script or nothing of it. */
   nft(script: string): void {
     const { status, stderr } = spawnSync('ip', ['netns', 'exec', this.name, 'nft', '-f', '-'], {
@@ -71,7 +76,7 @@ export class Namespace {
   }
 
   async route(destination: string, via: string): Promise<void> {
-    await this.run('ip', 'route', 'add', destination, 'via', via)
+    await this.ip(routeCommand(destination, via))
   }
 }
 
@@ -80,18 +85,38 @@ export interface Plug {
   readonly name: string
   /** With prefix lengths: `198.51.100.1/24`. */
   readonly addresses: readonly string[]
+  /** Of `ip`, once the interface is up. */
+  readonly commands?: readonly string[]
 }
 
 /** A cable between two namespaces: a veth pair, both ends up. */
 export async function connect(one: Plug, other: Plug): Promise<void> {
-  await execute('ip', [
-    ...['link', 'add', one.name, 'netns', one.namespace.name, 'type', 'veth'],
-    ...['peer', 'name', other.name, 'netns', other.namespace.name],
-  ])
-  for (const { namespace, name, addresses } of [one, other]) {
-    for (const address of addresses) {
-      await namespace.run('ip', 'address', 'add', address, 'dev', name)
-    }
-    await namespace.run('ip', 'link', 'set', name, 'up')
-  }
+  const ends = [one, other].map(({ namespace, name }) => `name ${name} netns ${namespace.name}`)
+  await batch([], [`link add ${ends[0] ?? ''} type veth peer ${ends[1] ?? ''}`])
+  await Promise.all(
+    [one, other].map(({ namespace, name, addresses, commands = [] }) =>
+      namespace.ip(
+        ...addresses.map((address) => addressCommand(address, name)),
+        `link set ${name} up`,
+        ...commands,
+      ),
+    ),
+  )
+}
+
+/** With its prefix length; usable at once, IPv6 too: nobody else has it. */
+export function addressCommand(address: string, device: string): string {
+  return `address add ${address} dev ${device}${address.includes(':') ? ' nodad' : ''}`
+}
+
+export function routeCommand(destination: string, via: string): string {
+  return `route replace ${destination} via ${via}`
+}
+
+async function batch(flags: readonly string[], commands: readonly string[]): Promise<void> {
+  const running = execute('ip', [...flags, '-batch', '-'])
+  running.child.stdin?.end(`${commands.join('\n')}\n`)
+  await running.catch((error: unknown) => {
+    throw new Error(`ip ${flags.join(' ')}: ${commands.join('; ')}: ${String(error)}`)
+  })
 }

@@ -152,6 +152,33 @@ describe('Translator', () => {
     assert.equal(router.handle(0, 'inside', captured.tcp).kind, 'forward')
   })
 
+  it('lets TCP out to one port alone where it is told so', () => {
+    const tcp = decodeIpv4(captured.tcp)
+    assert.ok(tcp.ok)
+    const to = (port: number): Uint8Array =>
+      encodeIpv4(readdressed(tcp.value, { from: at('192.168.1.2', 4000), to: { ...remote, port } }))
+    const router = translator()
+    router.onlyTcpPort = 443
+
+    assert.equal(router.handle(0, 'inside', to(443)).kind, 'forward')
+    assert.deepEqual(router.handle(0, 'inside', to(7443)), { kind: 'drop', why: 'tcp-blocked' })
+  })
+
+  for (const kind of ['port-restricted cone', 'firewall only'] as const) {
+    it(`forgets a host as if it had never been spoken to: ${kind}`, () => {
+      const router = new Translator(
+        { addresses: [PUBLIC], ...routerKinds[kind] },
+        new SeededRandom(1),
+      )
+      const outside = ends(router.handle(0, 'inside', udp(inside, remote))).from
+      assert.equal(router.handle(1, 'outside', udp(remote, outside)).kind, 'forward')
+
+      router.forgetRemotes(new Set([remote.address]))
+
+      assert.equal(router.handle(2, 'outside', udp(remote, outside)).kind, 'drop')
+    })
+  }
+
   it('without a NAT is a firewall: no translation, and only answers come in', () => {
     const { firewall } = routerKinds['firewall only']
     const router = new Translator({ addresses: [], firewall }, new SeededRandom(1))

@@ -3,9 +3,8 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Namespace } from '../../scripts/lab/namespaces.ts'
 import { routerKinds } from '../../scripts/lab/router/kinds.ts'
+import type { LabHost, LabRouter } from '../../scripts/lab/router/lab-router.ts'
 import {
-  type LabHost,
-  type LabRouter,
   RouterInternet,
   type RouterOptions,
   SERVER_ADDRESSES,
@@ -54,13 +53,13 @@ describe('a user-space router', () => {
   it('translates UDP to its public address and back', async () => {
     const talker = await build()
 
-    assert.equal(await talker.asks(ECHO), `198.51.100.1:${talker.port}`)
+    assert.equal(await talker.asks(ECHO), `11.1.0.1:${talker.port}`)
   })
 
   it('carries datagrams larger than any link, both ways', async () => {
     const talker = await build()
 
-    assert.equal(await talker.asks(ECHO, 4000), `198.51.100.1:${talker.port}`)
+    assert.equal(await talker.asks(ECHO, 4000), `11.1.0.1:${talker.port}`)
     assert.ok(talker.heard.some((heard) => heard.kind === 'received' && heard.size === 4000))
   })
 
@@ -85,7 +84,7 @@ describe('a user-space router', () => {
     talker.say({ to: ECHO, text: ''.padEnd(30), ttl: HOPS_TO_SERVER + 1 })
     const heard = await talker.hears(({ kind }) => kind === 'received')
 
-    assert.equal(heard.kind === 'received' && heard.text, `198.51.100.1:${talker.port}`)
+    assert.equal(heard.kind === 'received' && heard.text, `11.1.0.1:${talker.port}`)
     assert.equal((await router.counts()).mappings, 1)
   })
 
@@ -121,9 +120,9 @@ describe('a user-space router', () => {
     const talker = await build()
     await talker.asks(ECHO)
 
-    await router.reboot(['198.51.100.77'])
+    await router.reboot(['11.1.0.77'])
 
-    assert.equal(await talker.asks(ECHO), `198.51.100.77:${talker.port}`)
+    assert.equal(await talker.asks(ECHO), `11.1.0.77:${talker.port}`)
   })
 
   it('blocks UDP and lets it through again, and TCP all the while', async () => {
@@ -138,7 +137,7 @@ describe('a user-space router', () => {
     )
     await router.blockUdp(false)
 
-    assert.equal(await talker.asks(ECHO), `198.51.100.1:${talker.port}`)
+    assert.equal(await talker.asks(ECHO), `11.1.0.1:${talker.port}`)
   })
 
   it('delays, each way', async () => {
@@ -185,7 +184,7 @@ describe('a user-space router', () => {
     })
     const talker = await build({ behind: carrier, lan: '192.168.1' })
 
-    assert.match(await talker.asks(ECHO), /^198\.51\.100\.1:\d+$/)
+    assert.match(await talker.asks(ECHO), /^11\.1\.0\.1:\d+$/)
     assert.equal(host.address, '192.168.1.2')
     assert.equal((await router.counts()).mappings, 1)
     assert.equal((await carrier.counts()).mappings, 1)
@@ -225,7 +224,7 @@ describe('a user-space router', () => {
 
   it('ends with its owner, and leaves nothing', async () => {
     await build()
-    const { pid } = router
+    const { pid } = internet
 
     await Promise.all(talkers.map((talker) => talker.stop()))
     await internet.close()

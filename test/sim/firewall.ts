@@ -13,26 +13,33 @@ const LIFETIME_MS = 30_000
 
 export class Firewall {
   readonly behaviour: FirewallBehaviour
-  readonly #openUntil = new Map<string, number>() // ≤ flows of the test
+  readonly #open = new Map<string, { readonly remote: string; readonly until: number }>() // ≤ flows of the test
 
   constructor(behaviour: FirewallBehaviour) {
     this.behaviour = behaviour
   }
 
   reboot(): void {
-    this.#openUntil.clear()
+    this.#open.clear()
+  }
+
+  /** Forgets what went to these hosts, as after a long silence. */
+  forgetRemotes(addresses: ReadonlySet<string>): void {
+    for (const [flow, { remote }] of [...this.#open]) {
+      if (addresses.has(remote)) this.#open.delete(flow)
+    }
   }
 
   noteOutbound(now: number, { from, to }: Packet): void {
-    this.#openUntil.set(
-      this.#flow(keyOf(from), to),
-      now + (this.behaviour.lifetimeMs ?? LIFETIME_MS),
-    )
+    this.#open.set(this.#flow(keyOf(from), to), {
+      remote: to.address,
+      until: now + (this.behaviour.lifetimeMs ?? LIFETIME_MS),
+    })
   }
 
   admits(now: number, { from, to }: Packet): boolean {
     if (this.behaviour.inbound === 'open') return true
-    return (this.#openUntil.get(this.#flow(keyOf(to), from)) ?? 0) > now
+    return (this.#open.get(this.#flow(keyOf(to), from))?.until ?? 0) > now
   }
 
   #flow(inside: EndpointKey, remote: Packet['to']): string {

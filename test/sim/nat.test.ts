@@ -183,6 +183,38 @@ describe('Nat: lifetimes', () => {
       assert.equal(mapped(scene, socket).address, '198.51.100.77')
     })
   })
+
+  it('forgets one host: its packets are unsolicited again, other flows stay', () => {
+    behind(nat, (scene) => {
+      const { world, server, host } = scene
+      const heard: string[] = []
+      const socket = world.open(host, {}, (from) => heard.push(from.address))
+      const outside = mapped(scene, socket, 0)
+      assert.deepEqual(mapped(scene, socket, 2), outside)
+
+      const gone = server.endpoint(0).address
+      routerOf(host).nat?.forgetRemotes(new Set([gone]))
+      server.send(0, outside)
+      server.send(2, outside)
+      world.runFor(100)
+
+      assert.equal(heard.includes(gone), false)
+      assert.ok(heard.includes(server.endpoint(2).address))
+      assert.deepEqual(mapped(scene, socket, 0), outside)
+    })
+  })
+
+  it('gives a flow another port when its only mapping was forgotten', () => {
+    behind(natKinds.symmetricSequential, (scene) => {
+      const { world, server, host } = scene
+      const socket = world.open(host, {}, () => undefined)
+      const outside = mapped(scene, socket)
+
+      routerOf(host).nat?.forgetRemotes(new Set([server.endpoint(0).address]))
+
+      assert.notDeepEqual(mapped(scene, socket), outside)
+    })
+  })
 })
 
 describe('Nat: hairpin', () => {

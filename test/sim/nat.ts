@@ -47,6 +47,7 @@ export type NatResult =
 
 /** One flow through a mapping: what the filter knows about one outside endpoint. */
 interface Session {
+  readonly remote: Endpoint
   isReplied: boolean
   sentAt: number
   expiresAt: number
@@ -92,6 +93,17 @@ export class Nat {
     for (const table of [this.#byKey, this.#byOutside, this.#pairedAddress]) table.clear()
     this.#poisonedUntil.clear()
     this.#blockedUntil.clear()
+  }
+
+  /** Forgets what went to or came from these hosts, as after a long silence; mappings that others keep alive stay. */
+  forgetRemotes(addresses: ReadonlySet<string>): void {
+    for (const mapping of [...this.#byKey.values()]) {
+      for (const [key, { remote }] of [...mapping.sessions]) {
+        if (addresses.has(remote.address)) mapping.sessions.delete(key)
+      }
+      if (mapping.sessions.size === 0) this.#remove(mapping)
+    }
+    for (const address of addresses) this.#blockedUntil.delete(address)
   }
 
   owns(address: string): boolean {
@@ -192,7 +204,7 @@ export class Nat {
     const key = keyOf(remote)
     const known = mapping.sessions.get(key)
     if (known !== undefined) return known
-    const session = { isReplied: false, sentAt: 0, expiresAt: 0 }
+    const session = { remote, isReplied: false, sentAt: 0, expiresAt: 0 }
     mapping.sessions.set(key, session)
     return session
   }

@@ -35,8 +35,8 @@ export interface Finished extends Exit {
   readonly stderr: string
 }
 
-/** Long enough for a program to start on a busy two-core machine, short enough to tell a hang. */
-export const START_MS = 20_000
+/** Long enough for a program to start on two cores that twenty others want, short enough to tell a hang. */
+export const START_MS = 60_000
 
 /** A daemon may take 10 s to stop; after that it hangs. */
 const STOP_MS = 12_000

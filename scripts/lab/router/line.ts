@@ -34,6 +34,11 @@ export class Line {
     return undefined
   }
 
+  /** What is under way never arrives. */
+  close(): void {
+    clearTimeout(this.#timer)
+  }
+
   #arm(): void {
     clearTimeout(this.#timer)
     const { nextAt } = this.#queue

@@ -1,14 +1,14 @@
-/** A router's process from its owner's side: started in a namespace, told what to do, ended by its id. */
+/** The routers' process from its owner's side: started in a namespace, told what to do, ended by its id. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Namespace } from '../namespaces.ts'
-import type { RouterCommand, RouterCounts, RouterReply, RouterSetup } from './control.ts'
+import type { RouterCommand, RouterCounts, RouterReply, RouterRequest } from './control.ts'
 import { own } from './owned-processes.ts'
 
 /** tsx compiles the program first; two cores may be busy. */
-const START_MS = 20_000
+const START_MS = 30_000
 /** The process sees the end of its stdin at once; after this it hangs. */
 const STOP_MS = 3_000
 
@@ -25,40 +25,38 @@ export class RouterProcess {
   readonly #waiting = new Map<number, Waiting>() // ≤ commands under way
   #nextId = 1
 
-  private constructor(namespace: Namespace, setup: RouterSetup) {
+  private constructor(namespace: Namespace) {
     const program = fileURLToPath(new URL('main.ts', import.meta.url))
     const [command = '', ...prefix] = namespace.prefix
     const args = [...prefix, process.execPath, '--import', import.meta.resolve('tsx'), program]
-    this.#child = spawn(command, [...args, JSON.stringify(setup)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
+    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#child.stdin.on('error', () => undefined) // it ended: `#exited` tells
     this.#exited = own(this.#child)
   }
 
-  /** Resolves when the router forwards. */
-  static async start(namespace: Namespace, setup: RouterSetup): Promise<RouterProcess> {
-    const router = new RouterProcess(namespace, setup)
+  /** Resolves when it takes commands. */
+  static async start(namespace: Namespace): Promise<RouterProcess> {
+    const routers = new RouterProcess(namespace)
     try {
-      await router.#ready()
+      await routers.#ready()
     } catch (error) {
-      await router.stop()
+      await routers.stop()
       throw error
     }
-    return router
+    return routers
   }
 
   get pid(): number | undefined {
     return this.#child.pid
   }
 
-  /** Resolves when it is carried out. */
-  async tell(command: RouterCommand): Promise<RouterCounts> {
-    const id = this.#nextId++
+  /** Resolves when it is carried out by the router of this name. */
+  async tell(router: string, command: RouterCommand): Promise<RouterCounts> {
+    const request: RouterRequest = { id: this.#nextId++, router, command }
     const done = await new Promise<Done>((resolve, reject) => {
-      if (this.#child.exitCode !== null) reject(new Error('The router has ended'))
-      this.#waiting.set(id, { resolve, reject })
-      this.#child.stdin.write(`${JSON.stringify({ id, command })}\n`)
+      if (this.#child.exitCode !== null) reject(new Error('The routers’ process has ended'))
+      this.#waiting.set(request.id, { resolve, reject })
+      this.#child.stdin.write(`${JSON.stringify(request)}\n`)
     })
     return done.counts
   }
@@ -72,10 +70,11 @@ export class RouterProcess {
 
   #ready(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('The router does not start')), START_MS)
+      const late = (): void => reject(new Error('The routers’ process does not start'))
+      const timer = setTimeout(late, START_MS)
       void this.#exited.then(() => {
         clearTimeout(timer)
-        const error = new Error('The router has ended')
+        const error = new Error('The routers’ process has ended')
         reject(error)
         for (const { reject: rejectCommand } of this.#waiting.values()) rejectCommand(error)
       })

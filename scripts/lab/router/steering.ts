@@ -1,26 +1,38 @@
 /**
- * The kernel's part of the router, in the namespace of this process: what comes from the hosts or the internet is routed
- * into the TUN device of its side, whatever its destination; what comes out of a TUN device goes where it is addressed.
- * Needs no address on the devices, so that the public ones may change at any time.
+ * The kernel's part of a router: what comes from the hosts or the internet is routed into the TUN device of its side,
+ * whatever its destination; what comes out of a TUN device goes where it is addressed. Needs no address on the
+ * devices, so that the public ones may change at any time.
  */
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
 
 export interface Steering {
-  /** A TUN device. */
+  /** A TUN device in the namespace of this process, and what it is called there. */
+  readonly tun: string
   readonly into: string
   readonly from: string
   /** A routing table of its own. */
   readonly table: number
 }
 
-export function steer({ into, from, table }: Steering): void {
-  writeFileSync(`/proc/sys/net/ipv6/conf/${into}/disable_ipv6`, '1') // or it would ask for routers there
-  ip('link', 'set', into, 'up')
-  ip('route', 'add', 'default', 'dev', into, 'table', `${table}`)
-  ip('rule', 'add', 'iif', from, 'lookup', `${table}`)
+export function steer(namespace: string, ways: readonly Steering[]): void {
+  ip(
+    [],
+    ways.map(({ tun, into }) => `link set ${tun} netns ${namespace} name ${into}`),
+  )
+  // Or the kernel would ask for routers there.
+  const settings = ways.map(({ into }) => `net.ipv6.conf.${into}.disable_ipv6=1`)
+  execFileSync('ip', ['netns', 'exec', namespace, 'sysctl', '-qw', ...settings])
+  ip(
+    ['-n', namespace],
+    ways.flatMap(({ into, from, table }) => [
+      `link set ${into} up`,
+      `route add default dev ${into} table ${table}`,
+      `rule add iif ${from} lookup ${table}`,
+    ]),
+  )
 }
 
-function ip(...args: readonly string[]): void {
-  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'inherit'] })
+function ip(flags: readonly string[], commands: readonly string[]): void {
+  const input = `${commands.join('\n')}\n`
+  execFileSync('ip', [...flags, '-batch', '-'], { input, stdio: ['pipe', 'ignore', 'inherit'] })
 }

@@ -44,6 +44,8 @@ const KERNEL_HOPS = 2
 export class Translator {
   /** Drops every UDP packet, as some office networks do. */
   isBlockingUdp = false
+  /** Drops what goes to any other TCP port, where it is set. */
+  onlyTcpPort: number | undefined
   readonly #nat: Nat | undefined
   readonly #firewall: Firewall
   readonly #others = new Masquerade()
@@ -71,6 +73,12 @@ export class Translator {
     this.#udpFlows.clear()
   }
 
+  /** UDP to and from these hosts is as if it had never been. */
+  forgetRemotes(addresses: ReadonlySet<string>): void {
+    this.#nat?.forgetRemotes(addresses)
+    this.#firewall.forgetRemotes(addresses)
+  }
+
   /** A packet as it was read from the device on this side. */
   handle(now: number, side: Side, bytes: Uint8Array): Outcome {
     const decodedPacket = decodeIpv4(bytes)
@@ -84,9 +92,15 @@ export class Translator {
     const ends = decodeEndpoints(packet)
     if (!ends.ok) return drop(`malformed: ${ends.why}`)
     if (packet.protocol === PROTOCOLS.udp) return this.#handleUdp(now, side, packet, ends.value)
+    if (side === 'inside' && this.#isForbidden(packet, ends.value)) return drop('tcp-blocked')
     return forwarded(side, this.#masqueraded(now, side, packet, ends.value), (translated) =>
       readdressed(packet, translated),
     )
+  }
+
+  #isForbidden({ protocol }: Ipv4Packet, { to }: Endpoints): boolean {
+    const { onlyTcpPort = to.port } = this
+    return protocol === PROTOCOLS.tcp && to.port !== onlyTcpPort
   }
 
   #handleUdp(now: number, side: Side, packet: Ipv4Packet, ends: Endpoints): Outcome {

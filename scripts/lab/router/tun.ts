@@ -18,9 +18,11 @@ const MAX_NAME_BYTES = 15
 
 const POLLIN = 0x0001
 const POLLFD_BYTES = 8
+const EVENTS_AT = 4
+const RETURNED_AT = 6
 
-/** How long the process may take to see that it is to end. */
-const POLL_MS = 200
+/** How long the process may take to see another device, or that it is to end. */
+const POLL_MS = 50
 const LARGEST_PACKET_BYTES = 65_535
 /** Read from one device before the other has its turn. */
 const BATCH_PACKETS = 64
@@ -54,7 +56,10 @@ export class Tun {
   readonly name: string
   readonly fd: number
 
-  /** Makes the device in the namespace of this process; it goes with the process. Needs CAP_NET_ADMIN. */
+  /**
+   * Makes the device in the namespace of this process; it may be moved to another one by its name, and goes with the
+   * process. Needs CAP_NET_ADMIN.
+   */
   constructor(name: string) {
     if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw new Error(`Too long a name: "${name}"`)
     this.name = name
@@ -85,34 +90,41 @@ export class Tun {
 
 const scratch = new Uint8Array(LARGEST_PACKET_BYTES)
 
-/** Hands over every packet of these devices until `signal` ends it. */
-export async function readPackets<T extends Tun>(
-  tuns: readonly T[],
-  onPacket: (tun: T, packet: Uint8Array) => void,
+/** Hands over every packet of these devices, which may come and go meanwhile, until `signal` ends it. */
+export async function readPackets(
+  receivers: ReadonlyMap<Tun, (packet: Uint8Array) => void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const descriptors = Buffer.alloc(POLLFD_BYTES * tuns.length)
-  for (const [index, tun] of tuns.entries()) {
-    descriptors.writeInt32LE(tun.fd, POLLFD_BYTES * index)
-    descriptors.writeInt16LE(POLLIN, POLLFD_BYTES * index + 4)
-  }
   while (!signal.aborted) {
-    await readable(descriptors, tuns.length)
-    for (const tun of tuns) {
-      for (let count = 0; count < BATCH_PACKETS; count++) {
-        const packet = tun.read()
-        if (packet === undefined) break
-        onPacket(tun, packet)
-      }
+    const tuns = [...receivers.keys()]
+    const descriptors = await readable(tuns)
+    for (const [index, tun] of tuns.entries()) {
+      const hasPackets = descriptors.readInt16LE(POLLFD_BYTES * index + RETURNED_AT) !== 0
+      const receive = receivers.get(tun)
+      if (hasPackets && receive !== undefined) readSome(tun, receive)
     }
   }
 }
 
-function readable(descriptors: Uint8Array, count: number): Promise<void> {
+function readSome(tun: Tun, receive: (packet: Uint8Array) => void): void {
+  for (let count = 0; count < BATCH_PACKETS; count++) {
+    const packet = tun.read()
+    if (packet === undefined) return
+    receive(packet)
+  }
+}
+
+/** Resolves when one of them has something to read, with what `poll` said, or after a moment. */
+function readable(tuns: readonly Tun[]): Promise<Buffer> {
+  const descriptors = Buffer.alloc(POLLFD_BYTES * tuns.length)
+  for (const [index, { fd }] of tuns.entries()) {
+    descriptors.writeInt32LE(fd, POLLFD_BYTES * index)
+    descriptors.writeInt16LE(POLLIN, POLLFD_BYTES * index + EVENTS_AT)
+  }
   return new Promise((resolve, reject) => {
-    poll.async(descriptors, count, POLL_MS, (error) => {
+    poll.async(descriptors, tuns.length, POLL_MS, (error) => {
       if (error instanceof Error) reject(error)
-      else resolve() // nothing, a packet or an interruption: reading tells
+      else resolve(descriptors) // nothing, packets or an interruption: reading tells
     })
   })
 }
