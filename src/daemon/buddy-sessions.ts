@@ -10,6 +10,7 @@ import type { PathPolicy } from '../protocol/control/schema.ts'
 import type { AccountNumber, Introduced } from '../protocol/server/messages.ts'
 import type { Archive } from './archive.ts'
 import { Conversations } from './conversations.ts'
+import { every } from './deadline.ts'
 import { GREETING_DELAY_MS, Introductions } from './introductions.ts'
 import { Listeners } from './listeners.ts'
 import type { Network, PeerEvent } from './network.ts'
@@ -19,6 +20,9 @@ import { personOf } from './roster.ts'
 import type { ServerSession } from './server-session.ts'
 
 type PathKind = PeerPathReport['kind']
+
+/** A question may be lost; more than one a second tells nothing more. */
+const PING_AGAIN_MS = 1_000
 
 export interface BuddySessionsOptions {
   readonly own: AccountNumber
@@ -37,6 +41,7 @@ export class BuddySessions {
   /** Live sessions and what carries them. One per connected buddy: the endpoint bounds them. */
   readonly #live = new Map<AccountNumber, PathKind>()
   readonly #changes = new Listeners<AccountNumber>()
+  readonly #pongs = new Listeners<{ readonly peer: AccountNumber; readonly rttMs: number }>()
   readonly #awaited = new Map<AccountNumber, number>() // by `reach`, whose callers are bounded
 
   constructor(options: BuddySessionsOptions) {
@@ -151,6 +156,28 @@ export class BuddySessions {
     }
   }
 
+  /** Asks for a sign of life by the path that carries the session, again each second; resolves with the round trip in ms. */
+  async ping(peer: AccountNumber, signal: AbortSignal): Promise<number> {
+    const { clock, network } = this.#options
+    return await new Promise((resolve, reject) => {
+      const ask = (): boolean => network.change((now, endpoint) => endpoint.ping(now, peer))
+      const forget = this.#pongs.add((pong) => {
+        if (pong.peer === peer) finish(() => resolve(pong.rttMs))
+      })
+      const stopAsking = every(clock, PING_AGAIN_MS, ask)
+      const abort = (): void => finish(() => reject(signal.reason as Error))
+      const finish = (act: () => void): void => {
+        forget()
+        stopAsking()
+        signal.removeEventListener('abort', abort)
+        act()
+      }
+      signal.addEventListener('abort', abort)
+      if (signal.aborted) abort()
+      else ask()
+    })
+  }
+
   handlePeerEvent(event: PeerEvent, now: Instant): void {
     switch (event.kind) {
       case 'introduce-wanted':
@@ -169,6 +196,9 @@ export class BuddySessions {
         if (this.#live.has(event.peer)) {
           this.#pathChanged(event.peer, event.report.kind, event.report.reason)
         }
+        return
+      case 'pong':
+        this.#pongs.tell(event)
         return
       case 'peer-closed':
         this.#closed(event, now)

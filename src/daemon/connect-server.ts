@@ -1,6 +1,7 @@
 import { HollerError } from '../core/holler-error.ts'
 import { type Environment, proxyFor } from '../io/proxy-environment.ts'
 import { connectTls } from '../io/tls.ts'
+import type { ServerLinkAddress } from '../protocol/server/link.ts'
 import type { ConnectServer } from './server-session.ts'
 
 /** TCP and TLS over a bad mobile network; beyond it the next attempt is more likely to succeed. */
@@ -22,4 +23,13 @@ export function serverConnector(alpn: string, environment: Environment = {}): Co
     const proxy = choice.kind === 'proxy' ? { proxy: choice.proxy } : {}
     return await connectTls({ ...address, ...proxy, alpn, timeoutMs: CONNECT_MS })
   }
+}
+
+/** Which proxy that is, to be shown. */
+export function shownProxy(
+  { host, port }: ServerLinkAddress,
+  environment: Environment,
+): string | undefined {
+  const choice = proxyFor(environment, host, port)
+  return choice.kind === 'proxy' ? `${choice.proxy.host}:${choice.proxy.port}` : undefined
 }

@@ -7,7 +7,7 @@ import { within } from './deadline.ts'
 import type { Buddy } from './roster.ts'
 import { pathView } from './views.ts'
 
-type NetMethod = 'net.status' | 'net.path' | 'net.ping'
+type NetMethod = 'net.status' | 'net.path' | 'net.ping' | 'net.rebind'
 
 /** Punching succeeds within a second or two where it can; a relayed session is there sooner. */
 const DEFAULT_TIMEOUT_MS = 30_000
@@ -18,14 +18,26 @@ const MAX_PEERS = 200
 export function netMethods(daemon: Daemon): Handlers<NetMethod> {
   return {
     'net.status': () => {
-      const { network, account } = daemon
+      const { network, account, clock } = daemon
+      const { nat, udpState, clockOffsetMs } = network.change((now, endpoint) => ({
+        nat: endpoint.nat,
+        udpState: endpoint.udp,
+        clockOffsetMs: endpoint.clockOffsetMs(now, clock.wallNow()),
+      }))
       const connected = account?.sessions.connected.slice(0, MAX_PEERS) ?? []
       return {
         udp: network.local === undefined ? null : formatEndpoint(network.local),
         publicAddresses: network.publicAddresses.map(formatEndpoint),
         forwarded: network.forwarded === undefined ? null : formatEndpoint(network.forwarded),
         stunServers: network.change((_now, { stunServers }) => stunServers).map(formatEndpoint),
-        mapping: 'unknown', // told by natprobe; the daemon does not measure its NAT by itself
+        mapping: nat?.mapping ?? 'unknown',
+        nat: nat ?? null,
+        families: [...network.families],
+        addresses: [...network.addresses],
+        udpState,
+        isUdpBlocked: udpState === 'silent' && daemon.status.state === 'online',
+        proxy: daemon.proxy ?? null,
+        clockOffsetMs: clockOffsetMs ?? null,
         peers: connected.flatMap((number) => {
           const buddy = account?.archive.roster.get(number)
           return account === undefined || buddy === undefined
@@ -44,20 +56,28 @@ export function netMethods(daemon: Daemon): Handlers<NetMethod> {
       return pathView(daemon, account, account.archive.roster.require(buddy))
     },
 
+    'net.rebind': () => {
+      daemon.network.rebind()
+      return {}
+    },
+
     'net.ping': async ({ buddy: name, until, timeout_ms: timeoutMs }, client) => {
       const account = daemon.requireAccount()
       const buddy = account.archive.roster.require(name)
       const late = (): HollerError => tooLate(daemon, buddy, until ?? 'any')
       const given = new AbortController()
       const signal = AbortSignal.any([client.signal, given.signal])
-      const reached = account.sessions.reach(buddy.number, until ?? 'any', signal)
+      const pinged = account.sessions
+        .reach(buddy.number, until ?? 'any', signal)
+        .then(() => account.sessions.ping(buddy.number, signal))
       try {
-        await within(daemon.clock, timeoutMs ?? DEFAULT_TIMEOUT_MS, reached, late)
+        const ms = timeoutMs ?? DEFAULT_TIMEOUT_MS
+        const rttMs = await within(daemon.clock, ms, pinged, late)
+        return { rttMs, path: pathView(daemon, account, buddy) }
       } finally {
         given.abort(late())
+        pinged.catch(() => undefined) // whoever waited has been told already
       }
-      const path = pathView(daemon, account, buddy)
-      return { rttMs: path.rttMs, path }
     },
   }
 }

@@ -3,6 +3,7 @@
  * a server; what people and scripts want of it comes through `control-server.ts`.
  */
 import type { Clock } from '../core/clock.ts'
+import { formatEndpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Random } from '../core/random.ts'
@@ -48,6 +49,8 @@ export interface DaemonOptions {
   /** To the server's relay inside TLS. */
   readonly connectRelay: ConnectServer
   readonly bind?: BindAddress
+  /** The proxy that `connect` takes to a server, `HOST:PORT`: to be shown. */
+  readonly proxyOf?: (address: ServerLinkAddress) => string | undefined
   /** Whether the gateway may be asked to forward a port; not unless said so. */
   readonly mapsPorts?: boolean
   /** Whether ports may be guessed at (prediction, birthday attempts); unless said otherwise they are. */
@@ -140,12 +143,19 @@ export class Daemon {
     this.network.attach({
       handlePeerEvent: (event, now) => this.#active?.account.sessions.handlePeerEvent(event, now),
       handleNetworkChanged: () => this.#handleNetworkChanged(),
+      handleOtherAddresses: () => this.#tellAddresses(),
     })
     this.#stopTimer = every(options.clock, EXPIRY_CHECK_MS, () => this.#expire())
   }
 
   get status(): SessionStatus {
     return this.#status
+  }
+
+  /** The HTTP proxy that leads to the account's server. */
+  get proxy(): string | undefined {
+    const link = this.#active?.account.account.serverLink
+    return link === undefined ? undefined : this.#options.proxyOf?.(addressOf(link))
   }
 
   /** The account that is logged in (or trying to be), if any. */
@@ -328,6 +338,12 @@ export class Daemon {
     this.#active?.session.networkChanged(this.network.addresses)
     this.#active?.account.report()
     this.#active?.account.sessions.retryAll()
+  }
+
+  #tellAddresses(): void {
+    const { addresses, publicAddresses } = this.network
+    const data = { addresses, publicAddresses: publicAddresses.map(formatEndpoint) }
+    this.ephemeral.tell({ type: 'net.changed', key: 'net', data })
   }
 
   #expire(): void {

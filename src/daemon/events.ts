@@ -54,6 +54,11 @@ interface EphemeralData {
     readonly presence: BuddyView['presence']
     readonly presenceText: string
   }
+  /** The host is elsewhere, or the world sees it elsewhere. */
+  readonly 'net.changed': {
+    readonly addresses: readonly string[]
+    readonly publicAddresses: readonly string[]
+  }
 }
 
 /** An event that is on disk before anybody hears of it. */

@@ -16,7 +16,7 @@ import { systemRandom } from '../io/random.ts'
 import { systemClock } from '../io/system-clock.ts'
 import { RELAY_ALPN } from '../protocol/relay/frames.ts'
 import { SESSION_ALPN } from '../protocol/server/link.ts'
-import { serverConnector } from './connect-server.ts'
+import { serverConnector, shownProxy } from './connect-server.ts'
 import { ControlServer } from './control-server.ts'
 import { Daemon } from './daemon.ts'
 import { within } from './deadline.ts'
@@ -91,6 +91,7 @@ async function start(
       logger,
       version,
       connect: serverConnector(SESSION_ALPN, process.env),
+      proxyOf: (address) => shownProxy(address, process.env),
       mapsPorts,
       guessesPorts,
       testsNat: true,

@@ -72,6 +72,8 @@ export interface NetworkHandlers {
   handlePeerEvent(event: PeerEvent, now: Instant): void
   /** The host has other addresses, or has slept. */
   handleNetworkChanged(): void
+  /** The host has other addresses, or is seen under others. */
+  handleOtherAddresses(): void
 }
 
 export class Network {
@@ -158,6 +160,13 @@ export class Network {
     return this.#driver.change((now) => command(now, this.#endpoint))
   }
 
+  /** Of the sockets that are open and the addresses that there are. */
+  get families(): readonly ('ipv4' | 'ipv6')[] {
+    const hasIpv6 = this.#addresses.some((address) => address.includes(':'))
+    const hasIpv4 = this.#addresses.some((address) => !address.includes(':'))
+    return [...(hasIpv4 ? (['ipv4'] as const) : []), ...(hasIpv6 ? (['ipv6'] as const) : [])]
+  }
+
   get local(): Endpoint | undefined {
     return this.#sockets[0]?.local
   }
@@ -231,6 +240,7 @@ export class Network {
     switch (event.kind) {
       case 'public-address':
         this.#publicAddresses = event.endpoints
+        this.#handlers?.handleOtherAddresses()
         this.#forwarding?.check()
         this.#profiler?.follow(event.endpoints, this.#endpoint.stunServers, this.#addresses)
         return
@@ -249,6 +259,7 @@ export class Network {
       case 'message':
       case 'send-ready':
       case 'path-changed':
+      case 'pong':
       case 'peer-closed':
         this.#handlers?.handlePeerEvent(event, now)
         return
@@ -288,6 +299,7 @@ export class Network {
     })
     this.#followGateway()
     this.#handlers?.handleNetworkChanged()
+    this.#handlers?.handleOtherAddresses()
   }
 
   #usableAddresses(): readonly string[] {

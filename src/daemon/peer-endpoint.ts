@@ -112,6 +112,17 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     this.#budget = new PunchBudget({ isForbidden: options.isPunchForbidden === true })
   }
 
+  /** The server's wall clock is ahead of the host's by so much, where it was told. */
+  clockOffsetMs(now: Instant, wallNowMs: number): number | undefined {
+    const serverMs = this.#serverTime.at(now)
+    return serverMs === undefined ? undefined : serverMs - wallNowMs
+  }
+
+  /** What our NAT does, as far as it is known. */
+  get nat(): NatProfile | undefined {
+    return this.#nat
+  }
+
   /** Whether anything comes back over UDP, as STUN says. */
   get udp(): UdpState {
     return this.#offer.udp
@@ -267,6 +278,15 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     const isTaken = session.send(now, bytes)
     this.#collect(now, session)
     return isTaken
+  }
+
+  /** Asks the peer's daemon for a sign of life; `pong` tells of it. False without a path to it. */
+  ping(now: Instant, peer: AccountNumber): boolean {
+    const session = this.#table.get(peer)
+    if (session === undefined) return false
+    const isAsked = session.ping(now)
+    this.#collect(now, session)
+    return isAsked
   }
 
   isConnected(peer: AccountNumber): boolean {
@@ -549,6 +569,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
       case 'message':
       case 'send-ready':
       case 'path-changed':
+      case 'pong':
         this.#events.push({ ...event, peer })
         return
       case 'socket-wanted':

@@ -63,6 +63,8 @@ export type PeerEndpointEvent =
       readonly wasConnected: boolean
     }
   | { readonly kind: 'path-changed'; readonly peer: AccountNumber; readonly report: PeerPathReport }
+  /** What `ping` asked was answered, by the path that carries data. */
+  | { readonly kind: 'pong'; readonly peer: AccountNumber; readonly rttMs: number }
   /** `relayStreamOpened` and `relayStreamClosed` tell what became of it. */
   | RelayStreamsEvent
   /** A punching attempt's socket: `socketOpened` or `socketRefused` is awaited. */

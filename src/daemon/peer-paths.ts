@@ -56,6 +56,8 @@ export type PeerPathsEvent =
   /** A connection's packet that came through the relay. The bytes are lent until the next change. */
   | { readonly kind: 'packet'; readonly path: Path; readonly bytes: Uint8Array }
   | { readonly kind: 'ticket-refused' }
+  /** What `ping` asked was answered. */
+  | { readonly kind: 'pong'; readonly rttMs: number }
   | SocketEvent
 
 export class PeerPaths {
@@ -218,6 +220,13 @@ export class PeerPaths {
     this.#agent?.handleTimeJump(byMs)
   }
 
+  /** Asks the peer for a sign of life by the chosen path; false where there is none. */
+  ping(now: Instant): boolean {
+    const isAsked = this.#agent?.ping(now) === true
+    this.#settle(now)
+    return isAsked
+  }
+
   /** A message was sent or received: the path is watched closely for a while. */
   dataFlowed(now: Instant): void {
     this.#agent?.dataFlowed(now)
@@ -338,6 +347,10 @@ export class PeerPaths {
     if (event.kind === 'path-selected' || event.kind === 'path-lost') {
       this.#handlePathEvent(event)
       return true
+    }
+    if (event.kind === 'pong') {
+      this.#events.push(event)
+      return false
     }
     if (event.kind === 'socket-wanted') this.#sockets.add(event.socket)
     else this.#sockets.delete(event.socket)

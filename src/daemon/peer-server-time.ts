@@ -12,6 +12,10 @@ export class ServerTime {
     this.#offsetMs = serverMs - now
   }
 
+  at(now: Instant): number | undefined {
+    return this.#offsetMs === undefined ? undefined : now + this.#offsetMs
+  }
+
   /** When a ticket that has just come ends. Never later than ten minutes from now, whatever it says. */
   ticketEndsAt(now: Instant, ticket: Uint8Array): Instant {
     const usual = after(now, USUAL_TICKET_MS)

@@ -23,6 +23,8 @@ export type PeerSessionEvent =
   | { readonly kind: 'send-ready' }
   | SocketEvent
   | { readonly kind: 'path-changed'; readonly report: PeerPathReport }
+  /** What `ping` asked was answered. */
+  | { readonly kind: 'pong'; readonly rttMs: number }
   /** A direct path died: what we offered may not be true any more. */
   | { readonly kind: 'direct-lost' }
   /** The peer has restarted and knows nothing of this session: another one must be made. */

@@ -215,6 +215,11 @@ export class PeerSession {
     this.#stalls.postpone(byMs)
   }
 
+  /** Asks the peer for a sign of life by the path that carries data; false where there is none. */
+  ping(now: Instant): boolean {
+    return this.#paths.ping(now)
+  }
+
   /** Asks to be introduced once more, as soon as may be. */
   renew(now: Instant): void {
     this.#introduction.renew(now)
@@ -453,6 +458,9 @@ export class PeerSession {
         return
       case 'ticket-refused':
         this.#introduction.renew(now)
+        return
+      case 'pong':
+        this.#events.push(event)
         return
     }
   }

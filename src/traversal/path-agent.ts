@@ -19,6 +19,7 @@
 import type { Endpoint } from '../core/endpoint.ts'
 import { after, earliest, type Instant } from '../core/instant.ts'
 import type { Machine, SocketId, Transmit } from '../core/machine.ts'
+import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
 import { type Candidate, MAX_CANDIDATES } from '../protocol/server/messages.ts'
 import type { NatProfile } from '../protocol/server/nat-profile.ts'
@@ -66,7 +67,11 @@ export interface Nats {
   readonly remote: NatProfile | undefined
 }
 
-export type PathAgentEvent = PathEvent | SocketEvent
+export type PathAgentEvent =
+  | PathEvent
+  | SocketEvent
+  /** The question that `ping` asked was answered, by the path that carries data. */
+  | { readonly kind: 'pong'; readonly rttMs: number }
 
 type PathState =
   | { readonly kind: 'waiting' }
@@ -90,6 +95,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
   readonly #puncher: Puncher
   readonly #attempts: Attempts
   readonly #selection = new PathSelection()
+  readonly #pongs = new OutboundQueue<Extract<PathAgentEvent, { kind: 'pong' }>>()
   #nats: Nats = { local: undefined, remote: undefined }
   #local: readonly Candidate[]
   #remote: readonly Candidate[] = [] // ≤ MAX_REMOTE_CANDIDATES
@@ -97,6 +103,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
   #startAt: Instant | undefined
   #lastDataAt: Instant | undefined
   #hasLostDirect = false
+  #isPinged = false
 
   constructor(options: PathAgentOptions) {
     const { role, key, policy, local, random, purses } = options
@@ -195,6 +202,15 @@ export class PathAgent implements Machine<PathAgentEvent> {
     if (this.#startAt !== undefined) this.start(now, 0)
   }
 
+  /** Asks by the path that carries data, now; `pong` tells of the answer, if one comes. False without a path. */
+  ping(now: Instant): boolean {
+    const pair = this.#selection.current
+    if (pair === undefined) return false
+    this.#exchange.ask(now, pair)
+    this.#isPinged = true
+    return true
+  }
+
   /** Timers were late by so much: what was not heard meanwhile says nothing of the paths. */
   handleTimeJump(byMs: number): void {
     for (const { heartbeat } of this.#puncher.all) heartbeat?.postpone(byMs)
@@ -253,7 +269,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
   }
 
   pollEvent(): PathAgentEvent | undefined {
-    return this.#attempts.pollEvent() ?? this.#selection.pollEvent()
+    return this.#attempts.pollEvent() ?? this.#selection.pollEvent() ?? this.#pongs.shift()
   }
 
   pollTimeout(): Instant | undefined {
@@ -295,6 +311,9 @@ export class PathAgent implements Machine<PathAgentEvent> {
     const isNew = pair.noteAnswer(now, rttMs, seen, this.#intervalFor(now, pair))
     if (isNew && !pair.isRelay) this.#handleWorking(now, pair)
     else this.#selection.noteSample(now, pair, this.#working(now))
+    if (!this.#isPinged || pair !== this.#selection.current) return
+    this.#isPinged = false
+    this.#pongs.push({ kind: 'pong', rttMs })
   }
 
   #handleWorking(now: Instant, pair: CandidatePair): void {

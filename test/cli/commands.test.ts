@@ -3,9 +3,10 @@ import type {
   BuddyView,
   MessageView,
   PathView,
+  Result,
   StatusView,
 } from '../../src/protocol/control/schema.ts'
-import { type FakeDaemon, type Handlers, startFakeDaemon } from './support/fake-daemon.ts'
+import { type FakeDaemon, type Handlers, Refusal, startFakeDaemon } from './support/fake-daemon.ts'
 import { input, type Ran, run, type RunOptions } from './support/run.ts'
 
 const bob = { number: 10002, handle: 'bob' }
@@ -215,30 +216,85 @@ describe('holler: what the commands ask and show', () => {
   })
 
   it('net status: this machine and each path', async () => {
-    const net = {
+    const net: Result<'net.status'> = {
       udp: '10.0.0.2:40000',
       publicAddresses: ['203.0.113.7:40000'],
       forwarded: '203.0.113.7:40001',
       stunServers: ['203.0.113.1:3478'],
       mapping: 'endpoint-independent',
+      nat: {
+        mapping: 'endpoint-independent',
+        filtering: 'address-dependent',
+        ports: { kind: 'preserve' },
+        isPooled: false,
+        depth: 2,
+      },
+      families: ['ipv4'],
+      addresses: ['10.0.0.2'],
+      udpState: 'silent',
+      isUdpBlocked: true,
+      proxy: 'proxy.example:3128',
+      clockOffsetMs: -12.5,
       peers: [path],
       dropped: { malformed: 3, unknown: 0 },
     }
     const { stdout } = await holler({ 'net.status': () => net }, ['net', 'status'])
 
-    assert.match(stdout, /^mapping {4}endpoint-independent$/m)
+    assert.match(
+      stdout,
+      /^nat {8}mapping endpoint-independent, filtering address-dependent, ports/m,
+    )
+    assert.match(stdout, /^udp works {2}no: this network blocks UDP/m)
+    assert.match(stdout, /^proxy {6}proxy\.example:3128$/m)
+    assert.match(stdout, /^clock {6}13 ms ahead of the server’s$/m)
     assert.match(stdout, /^forwarded {2}203\.0\.113\.7:40001$/m)
     assert.match(stdout, /^dropped {4}malformed 3$/m)
     assert.match(stdout, /^bob \(10002\) {2}relay over UDP/m)
   })
 
-  it('net ping --until-direct: passes the wish and the deadline on', async () => {
+  const pongBy = (kind: PathView['kind']): Result<'net.ping'> => ({
+    rttMs: 12.4,
+    path: { ...path, kind, relay: kind === 'relay' ? 'tls' : null },
+  })
+
+  it('net ping --until-direct: a line for each answer, until one comes by a direct path', async () => {
+    let asked = 0
     const handlers: Handlers = {
-      'net.ping': () => ({ rttMs: 12.4, path: { ...path, kind: 'direct' } }),
+      'net.ping': ({ until }) => {
+        asked += 1
+        if (until === 'any') return pongBy(asked < 4 ? 'relay' : 'direct')
+        throw new Refusal('timeout', 'No direct path with bob in time')
+      },
     }
     const { stdout } = await holler(handlers, ['net', 'ping', 'bob', '--until-direct'])
 
-    assert.match(stdout, /^bob \(10002\) answers in 12 ms, direct/)
+    const lines = stdout.trim().split('\n')
+    assert.deepEqual(
+      lines.map((line) => /answers in 12 ms, (relay over TLS|direct)/.exec(line)?.[1]),
+      ['relay over TLS', 'relay over TLS', 'direct'],
+    )
+  })
+
+  it('net ping --until-direct: says why not, in time', async () => {
+    const handlers: Handlers = {
+      'net.ping': ({ until }) => {
+        if (until === 'any') return pongBy('relay')
+        throw new Refusal('timeout', 'No direct path with bob in time: policy-relay')
+      },
+    }
+    const args = ['net', 'ping', 'bob', '--until-direct', '--timeout', '900ms']
+    const { exit, stderr } = await holler(handlers, args)
+
+    assert.equal(exit, 7)
+    assert.match(stderr, /policy-relay/)
+  })
+
+  it('net ping --until-direct --json: one answer, and the wish and the deadline passed on', async () => {
+    const handlers: Handlers = { 'net.ping': () => pongBy('direct') }
+    const args = ['net', 'ping', 'bob', '--until-direct', '--json']
+    const { stdout } = await holler(handlers, args)
+
+    assert.equal((JSON.parse(stdout) as Result<'net.ping'>).path.kind, 'direct')
     const params = { buddy: 'bob', until: 'direct', timeout_ms: 30_000 }
     assert.deepEqual(daemon.requests[0]?.params, params)
   })

@@ -381,6 +381,23 @@ describe('Daemon', () => {
       assert.deepEqual([heard(bob), heard(alice)], [['ping'], ['pong']])
     })
 
+    it('asks for a sign of life by the path that stands, also after everything was done anew', async () => {
+      const [alice, bob] = await friends()
+      await reached(alice, 'bob')
+      const { archive, sessions } = alice.daemon.requireAccount()
+      const { number } = archive.roster.require('bob')
+      const soon = (): AbortSignal => AbortSignal.timeout(PATIENCE_MS)
+
+      const rttMs = await sessions.ping(number, soon())
+      alice.daemon.network.rebind()
+      await reached(alice, 'bob')
+      const againMs = await sessions.ping(number, soon())
+
+      assert.ok(rttMs > 0 && rttMs < PATIENCE_MS && againMs > 0)
+      await delivered(alice, await say(alice, 'bob', 'after the rebind'))
+      assert.deepEqual(heard(bob), ['after the rebind'])
+    })
+
     it('delivers in order what was written before they met', async () => {
       const [alice, bob] = await friends()
       const texts = Array.from({ length: 40 }, (_, index) => `text ${index}`)

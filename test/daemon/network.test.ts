@@ -20,7 +20,11 @@ async function open(options: Partial<NetworkOptions>): Promise<Network> {
 
 async function change(network: Network): Promise<void> {
   await new Promise<void>((resolve) => {
-    network.attach({ handlePeerEvent: () => undefined, handleNetworkChanged: () => resolve() })
+    network.attach({
+      handlePeerEvent: () => undefined,
+      handleNetworkChanged: () => resolve(),
+      handleOtherAddresses: () => undefined,
+    })
   })
 }
 

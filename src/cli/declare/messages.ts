@@ -15,7 +15,7 @@ Examples:
 const EVENTS_HELP = `
 One JSON object a line: {"seq":…,"type":"message.received","at":"…","data":{…}}.
 Types: message.received message.state buddy.request buddy.changed buddy.removed identity.changed session.state
-  path.changed server.notice, and the passing presence.changed, which has no place in the journal.
+  path.changed server.notice, and the passing presence.changed and net.changed, which have no place in the journal.
 
 With --name the daemon remembers how far this consumer has got: each line is acknowledged once it is written, and the
 next run goes on after it. Every event arrives at least once, across crashes of either side.

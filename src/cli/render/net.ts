@@ -14,12 +14,33 @@ export function renderNet(net: Result<'net.status'>, paint: Paint): string {
     ['udp', net.udp ?? 'none'],
     ['public', net.publicAddresses.join(', ') || 'not known'],
     ...(net.forwarded === null ? [] : [['forwarded', net.forwarded]]),
-    ['mapping', visibleText(net.mapping)],
+    ['own', net.addresses.join(', ') || 'none'],
+    ['nat', natText(net)],
+    ['udp works', udpText(net)],
+    ['proxy', visibleText(net.proxy ?? 'none')],
+    ['clock', clockText(net.clockOffsetMs)],
     ['dropped', dropped.join(', ') || 'nothing'],
   ]
   const facts = columns(rows.map(([name, value]) => [paint('dim', name ?? ''), value ?? '']))
   const peers = columns(net.peers.map((path) => pathRow(path, paint)))
   return peers === '' ? facts : `${facts}\n\n${peers}`
+}
+
+function natText({ nat, mapping }: Result<'net.status'>): string {
+  if (nat === null) return `mapping ${visibleText(mapping)}`
+  const depth = nat.depth === undefined ? '' : `, ${nat.depth} deep`
+  return `mapping ${nat.mapping}, filtering ${nat.filtering}, ports ${nat.ports.kind}${depth}`
+}
+
+function udpText({ udpState, isUdpBlocked }: Result<'net.status'>): string {
+  if (isUdpBlocked)
+    return 'no: this network blocks UDP, so everything goes through the relay inside TLS'
+  return { works: 'yes', silent: 'no answer, and no server either', unknown: 'not known' }[udpState]
+}
+
+function clockText(offsetMs: number | null): string {
+  if (offsetMs === null) return 'not compared'
+  return `${milliseconds(Math.abs(offsetMs))} ${offsetMs < 0 ? 'ahead of' : 'behind'} the server’s`
 }
 
 export function renderPath(path: PathView, paint: Paint): string {

@@ -5,6 +5,7 @@
  * Names of fields on the wire are the contract with scripts: only ever added to.
  */
 import { z } from 'zod'
+import { natDependences } from '../server/nat-profile.ts'
 
 export const CONTROL_PROTOCOL_VERSION = 1
 
@@ -14,6 +15,25 @@ export { MAX_LINE_BYTES } from './json-lines.ts'
 const buddyName = z.union([z.string().min(1).max(64), z.number().int().positive()])
 const nothing = z.strictObject({})
 const done = z.object({})
+
+const natDependence = z.enum(natDependences)
+const portRule = z.discriminatedUnion('kind', [
+  z.object({ kind: z.enum(['preserve', 'unknown']) }),
+  z.object({ kind: z.literal('sequential'), step: z.number().int() }),
+  z.object({
+    kind: z.enum(['random', 'parity', 'block']),
+    low: z.number().int(),
+    high: z.number().int(),
+  }),
+])
+const natProfile = z.object({
+  mapping: z.union([z.enum(['none', 'unknown']), natDependence]),
+  filtering: z.union([natDependence, z.literal('unknown')]),
+  ports: portRule,
+  isPooled: z.boolean(),
+  lifetimeMs: z.number().optional(),
+  depth: z.number().int().optional(),
+})
 
 const pathKind = z.enum(['lan', 'direct', 'relay', 'none'])
 const pathPolicy = z.enum(['auto', 'lan', 'relay'])
@@ -188,12 +208,27 @@ export const methods = {
       /** The STUN service of the account's server, its main endpoint first. */
       stunServers: z.array(z.string()),
       mapping: z.string(),
+      /** What our NAT does, where it is known: terms of RFC 4787. */
+      nat: natProfile.nullable(),
+      families: z.array(z.enum(['ipv4', 'ipv6'])),
+      /** Of the host's interfaces. */
+      addresses: z.array(z.string()),
+      /** Whether STUN is answered over UDP. */
+      udpState: z.enum(['unknown', 'works', 'silent']),
+      /** It is not, though the session with the same server stands. */
+      isUdpBlocked: z.boolean(),
+      /** The HTTP proxy that leads to the server, `HOST:PORT`. */
+      proxy: z.string().nullable(),
+      /** By how much the server's clock is ahead of ours. */
+      clockOffsetMs: z.number().nullable(),
       peers: z.array(path),
       dropped: z.record(z.string(), z.number()),
     }),
   },
   'net.path': { params: z.strictObject({ buddy: buddyName }), result: path },
-  /** Sends through the live session; with `until: "direct"` keeps on until a direct path carries it. */
+  /** As if the network had changed: everything that depends on it is done anew. */
+  'net.rebind': { params: nothing, result: done },
+  /** Asks the buddy's daemon for a sign of life by the path that carries the session; with `until: "direct"` keeps on until a direct path carries it. */
   'net.ping': {
     params: z.strictObject({
       buddy: buddyName,
@@ -255,7 +290,7 @@ export const eventTypes = {
     'path.changed',
     'server.notice',
   ],
-  ephemeral: ['presence.changed'],
+  ephemeral: ['presence.changed', 'net.changed'],
 } as const
 
 export type DurableEventType = (typeof eventTypes.durable)[number]
