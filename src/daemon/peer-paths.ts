@@ -5,7 +5,7 @@
 import { equalBytes, copyOf } from '../core/bytes.ts'
 import { datagramKind } from '../core/datagram-kind.ts'
 import { type Endpoint, keyOf } from '../core/endpoint.ts'
-import { earliest, type Instant } from '../core/instant.ts'
+import { earliest, type Instant, instant } from '../core/instant.ts'
 import { forEachDatagram, type SocketId, type Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
@@ -25,6 +25,7 @@ import type { ProbeRole, ProbeTag } from '../traversal/probe.ts'
 import { hasVanished } from './peer-offer.ts'
 import type { RelayTransport } from '../traversal/relay-access.ts'
 import type { RelayStreams } from '../traversal/relay-streams.ts'
+import { Doubling } from './peer-doubling.ts'
 import { PeerRelay, type PeerRelayEvent } from './peer-relay.ts'
 
 export interface PeerPathsOptions {
@@ -63,6 +64,7 @@ export type PeerPathsEvent =
 export class PeerPaths {
   readonly #options: PeerPathsOptions
   readonly #relay: PeerRelay
+  readonly #doubling = new Doubling()
   readonly #events = new OutboundQueue<PeerPathsEvent>()
   #agent: PathAgent | undefined
   #local: readonly Candidate[] = []
@@ -76,6 +78,8 @@ export class PeerPaths {
   #heardDirectly = 0
   #heardByRelay = 0
   #told = ''
+  /** Of the last change: what is polled belongs to it. */
+  #now = instant(0)
   #namesVersion = 0
 
   constructor(options: PeerPathsOptions) {
@@ -253,9 +257,14 @@ export class PeerPaths {
   }
 
   /** A packet of the connection came by this path. */
-  noteHeard({ via }: Path): void {
-    if (via === this.#relay.socket) this.#heardByRelay += 1
-    else this.#heardDirectly += 1
+  noteHeard(now: Instant, { via }: Path): void {
+    this.#now = now
+    if (via === this.#relay.socket) {
+      this.#heardByRelay += 1
+    } else {
+      this.#heardDirectly += 1
+      this.#doubling.heard(now)
+    }
   }
 
   /** The search is over. The relay still carries what is on its way. */
@@ -288,10 +297,13 @@ export class PeerPaths {
     for (;;) {
       const ready = this.#relay.pollTransmit()
       if (ready !== undefined) return ready
-      const transmit = this.#agent?.pollTransmit() ?? more()
-      if (transmit?.via !== this.#relay.socket) return transmit
-      const { bytes, segmentBytes } = transmit
-      forEachDatagram(bytes, segmentBytes, (datagram) => this.#relay.send(datagram))
+      const own = this.#agent?.pollTransmit()
+      const transmit = own ?? more()
+      if (transmit?.via === this.#relay.socket) this.#sendByRelay(transmit)
+      else {
+        if (transmit !== undefined && own === undefined) this.#double(transmit)
+        return transmit
+      }
     }
   }
 
@@ -303,7 +315,19 @@ export class PeerPaths {
     return earliest(this.#relay.pollTimeout(), this.#agent?.pollTimeout())
   }
 
+  #sendByRelay({ bytes, segmentBytes }: Transmit): void {
+    forEachDatagram(bytes, segmentBytes, (datagram) => this.#relay.send(datagram))
+  }
+
+  /** A packet of the connection goes directly: perhaps by the relay, too. */
+  #double({ bytes, segmentBytes }: Transmit): void {
+    forEachDatagram(bytes, segmentBytes, (datagram) => {
+      if (this.#doubling.takes(this.#now)) this.#relay.send(datagram)
+    })
+  }
+
   #settle(now: Instant): void {
+    this.#now = now
     let isChanged = false
     for (;;) {
       const relayed = this.#relay.pollEvent()
@@ -360,6 +384,9 @@ export class PeerPaths {
 
   #handlePathEvent(event: PathEvent): void {
     if (event.kind === 'path-selected') {
+      const wasRelayed = this.#path !== undefined && !this.isDirect
+      if (wasRelayed && event.pathKind !== 'relay') this.#doubling.begin(this.#now, event.rttMs)
+      if (event.pathKind === 'relay') this.#doubling.end()
       this.#path = event.path
       this.#events.push({ kind: 'selected', path: event.path, rttMs: event.rttMs })
     } else {

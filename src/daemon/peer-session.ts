@@ -391,7 +391,7 @@ export class PeerSession {
   }
 
   #receivePacket(now: Instant, path: Path, bytes: Uint8Array): void {
-    this.#paths.noteHeard(path)
+    this.#paths.noteHeard(now, path)
     if (!this.#isInitiator) this.#connection ??= this.#newConnection(now, path)
     this.#connection?.handleDatagram(now, path.to, bytes, path.via)
   }
