@@ -2,8 +2,8 @@
  * `npm run lab`: the programs of dist/ in network namespaces behind the kernel's NATs and our own router's. Needs root
  * and Debian's packages below; makes namespaces whose names begin with `h`, and removes them whatever happens.
  *
- * `--all`: everything, as often as a 95th percentile wants, for an hour or so. `--report`: the same, and what was
- * measured goes into docs/traversal-results.md. What else is said goes to mocha: `--grep 'early probes'`.
+ * `--all`: everything, as often as a 95th percentile wants, for an hour or so. `--report`: what was measured goes into
+ * docs/traversal-results.md. What else is said goes to mocha: `--grep 'early probes'`.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync } from 'node:fs'
@@ -32,22 +32,31 @@ ensureBuilt()
 const flags = new Set(['--all', '--report'])
 const args = process.argv.slice(2)
 const isReport = args.includes('--report')
-if (args.some((arg) => flags.has(arg))) process.env.LAB_DEPTH = 'all'
-const directory = isReport ? mkdtempSync(join(tmpdir(), 'hlab-report-')) : undefined
-if (directory !== undefined) process.env.LAB_RESULTS = join(directory, 'results.jsonl')
+if (args.includes('--all')) process.env.LAB_DEPTH = 'all'
+// Where LAB_RESULTS names a file, what it holds already is reported too: a long report may be measured in parts.
+const results =
+  process.env.LAB_RESULTS ?? join(mkdtempSync(join(tmpdir(), 'hlab-report-')), 'results.jsonl')
+if (isReport) process.env.LAB_RESULTS = results
 await runSuites(
   ['.mocharc.lab.json'],
   args.filter((arg) => !flags.has(arg)),
   async () => {
-    if (directory !== undefined) writeReport(join(directory, 'results.jsonl'))
+    if (isReport) writeReport()
   },
 )
 
-function writeReport(results) {
+function writeReport() {
   const page = join(root, 'docs/traversal-results.md')
   const run = (...command) =>
     execFileSync(process.execPath, command, { cwd: root, stdio: 'inherit' })
-  run('--import', 'tsx/esm', 'scripts/lab/write-report.ts', results, page)
+  run(
+    '--import',
+    'tsx/esm',
+    'scripts/lab/write-report.ts',
+    results,
+    page,
+    `npm run lab -- ${args.join(' ')}`,
+  )
   run('node_modules/prettier/bin/prettier.cjs', '--log-level', 'warn', '--write', page)
   console.log(`${results} → ${page}`)
 }

@@ -30,7 +30,7 @@ export type LabResult =
     }
   | { readonly group: 'outages'; readonly name: string; readonly slowestMs: number }
   | { readonly group: 'privacy'; readonly name: string; readonly packets: number }
-  | { readonly group: 'router'; readonly packetsPerSecond: number; readonly addedMs: number }
+  | { readonly group: 'router'; readonly packetsPerSecond: number; readonly roundTripMs: number }
 
 /** What the report cannot measure. */
 export interface ReportContext {
@@ -66,8 +66,8 @@ function introduction(
   const routers =
     router === undefined
       ? ''
-      : `\n\nThe user-space router carried ${group(router.packetsPerSecond)} packets of 1,200 bytes a second here, and adds ` +
-        `${router.addedMs.toFixed(2)} ms to a packet's way.`
+      : `\n\nThe user-space router carried ${group(router.packetsPerSecond)} packets of 1,200 bytes in a second of computing; a round trip through it took
+${router.roundTripMs.toFixed(1)} ms (p50), of which the line's delay was none.`
   return `# What the laboratory measured
 
 Written by \`${command}\` on ${date}; ${machine}. Do not edit.

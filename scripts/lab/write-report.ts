@@ -1,9 +1,9 @@
-/** Run by `npm run lab -- --report`: reads the results' file, writes the page. Arguments: both paths. */
+/** Run by `npm run lab -- --report`: reads the results' file, writes the page. Arguments: both paths, and what was run. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { cpus, release } from 'node:os'
+import { cpus, loadavg, release } from 'node:os'
 import { type LabResult, renderReport } from './report.ts'
 
-const [results = '', page = ''] = process.argv.slice(2)
+const [results = '', page = '', command = ''] = process.argv.slice(2)
 const lines = readFileSync(results, 'utf8')
   .split('\n')
   .filter((line) => line !== '')
@@ -11,9 +11,9 @@ const [cpu] = cpus()
 const text = renderReport(
   lines.map((line) => JSON.parse(line) as LabResult),
   {
-    command: 'npm run lab -- --report',
+    command,
     date: new Date().toISOString().slice(0, 10),
-    machine: `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), Node ${process.version}, Linux ${release()}`,
+    machine: `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), Node ${process.version}, Linux ${release()}, load ${loadavg()[1]?.toFixed(0) ?? 'unknown'} at the end`,
   },
 )
 writeFileSync(page, text)

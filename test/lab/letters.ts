@@ -10,13 +10,25 @@ const sent = new WeakMap<Person, Map<string, string[]>>()
 let count = 0
 
 /** Sends one message and waits for it. The result: how long it took, from one control socket to the other. */
-export async function send(from: Person, to: Person, padding = ''): Promise<number> {
+export async function send(from: Person, to: Person): Promise<number> {
+  const { arrived } = await post(from, to, '')
+  return arrived
+}
+
+interface Posted {
+  /** How long it took, from one control socket to the other. */
+  readonly arrived: Promise<number>
+}
+
+/** Resolves when the message is on the sender's disk. */
+async function post(from: Person, to: Person, padding: string): Promise<Posted> {
   const text = `${++count} from ${from.name}${padding}`
   remember(from, to, text)
   const sentAt = Date.now()
+  const arrived = messageArrives(to, text, DELIVERY_MS).then(({ at }) => Date.parse(at) - sentAt)
+  arrived.catch(() => undefined) // whoever awaits it is told
   await from.request('message.send', { to: to.name, text })
-  const { at } = await messageArrives(to, text, DELIVERY_MS)
-  return Date.parse(at) - sentAt
+  return { arrived }
 }
 
 /** Every text that one has sent is with the other, once, and in the order in which it was sent. */
@@ -56,6 +68,7 @@ export class Chat {
     this.#ends = [a, b]
     this.#padding = padding
     this.#talking = Promise.all([this.#talk(a, b, everyMs), this.#talk(b, a, everyMs)])
+    this.#talking.catch(() => undefined) // `end` tells
   }
 
   /** The slowest message, once all have arrived. */
@@ -72,9 +85,8 @@ export class Chat {
   async #talk(from: Person, to: Person, everyMs: number): Promise<void> {
     const { signal } = this.#stop
     while (!signal.aborted) {
-      const arrival = send(from, to, this.#padding)
-      arrival.catch(() => undefined) // `end` tells
-      this.#arrivals.push(arrival)
+      const { arrived } = await post(from, to, this.#padding)
+      this.#arrivals.push(arrived)
       await pause(everyMs, signal)
     }
   }
