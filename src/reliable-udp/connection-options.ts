@@ -2,8 +2,8 @@ import { copyOf, equalBytes } from '../core/bytes.ts'
 import type { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
 import type { StaticKey } from '../crypto/static-key.ts'
+import { type CongestionControl, controllers } from './congestion/choice.ts'
 import type { ControllerFactory } from './congestion/controller.ts'
-import { Cubic } from './congestion/cubic.ts'
 import type { ConnectionEvent } from './connection-event.ts'
 import { Handshaking, type Settled } from './connection-handshaking.ts'
 import type { LocalIds } from './connection-ids.ts'
@@ -46,6 +46,9 @@ export interface ConnectionOptions {
   readonly remoteStatic?: Uint8Array
   /** Refuses a peer before anything is concluded from it: the handshake goes on waiting for the right one. */
   readonly accept?: (remoteStatic: Uint8Array, payload: Uint8Array) => boolean
+  /** `bbr` when absent. */
+  readonly congestionControl?: CongestionControl
+  /** A controller of the caller's own instead. */
   readonly newController?: ControllerFactory
   readonly keyLimits?: KeyLimits
   readonly idleTimeoutMs?: number
@@ -53,8 +56,6 @@ export interface ConnectionOptions {
   readonly resetKey?: Uint8Array
   readonly retryTokens?: RetryTokens
 }
-
-const newCubic: ControllerFactory = (_now, datagramBytes) => new Cubic(datagramBytes)
 
 function ownParameters(options: ConnectionOptions, sourceId: Uint8Array): TransportParameters {
   const { resetKey } = options
@@ -127,7 +128,7 @@ export function sessionOptions(
     localIds,
     ownParameters: ownParameters(options, localIds.first),
     established,
-    newController: options.newController ?? newCubic,
+    newController: options.newController ?? controllers[options.congestionControl ?? 'bbr'],
     keyLimits: options.keyLimits ?? DEFAULT_KEY_LIMITS,
   }
 }

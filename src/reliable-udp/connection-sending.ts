@@ -132,13 +132,13 @@ export class PacketSending {
       this.#isWaitingForPacer = true
     }
     if (received.isDue) return 'acknowledgement'
-    if (priority === undefined && hasRoom) recovery.markAppLimited()
+    if (priority === undefined && recovery.windowRoom > 0) recovery.markAppLimited()
     return undefined
   }
 
   get #hasRoom(): boolean {
     const { recovery } = this.#session
-    return recovery.windowRoom >= SMALLEST_USEFUL_ROOM && recovery.hasRoomFor('data')
+    return recovery.urgentRoom >= SMALLEST_USEFUL_ROOM && recovery.hasRoomFor('data')
   }
 
   // A repeat whose time came while the window was full is of no use later.
@@ -184,7 +184,7 @@ export class PacketSending {
   #sizeFor(occasion: Occasion): number {
     const { recovery, mtu } = this.#session
     if (occasion === 'probe' || occasion === 'acknowledgement') return BASE_DATAGRAM_BYTES
-    return Math.min(mtu.datagramBytes, recovery.windowRoom)
+    return Math.min(mtu.datagramBytes, recovery.urgentRoom)
   }
 
   #writeAck(now: Instant): boolean {

@@ -56,6 +56,7 @@ export class Session implements PacketFate {
   readonly datagrams: Uint8Array[] = [] // ≤ MAX_WAITING_DATAGRAMS
   readonly idleTimeoutMs: number
   readonly #newController: ControllerFactory
+  readonly #random: Random
   readonly #isUnacked = ({ stream, offset, length }: Repeat): boolean =>
     this.streams.isUnacked(stream, offset, length)
   #idleFrom: Instant
@@ -94,10 +95,11 @@ export class Session implements PacketFate {
       bytes: parameters.maxBytes,
     })
     this.#newController = newController
+    this.#random = options.random
     const rtt = new RttEstimator()
     if (established.rttMs !== undefined) rtt.update(established.rttMs, 0)
     this.recovery = new LossRecovery({
-      controller: newController(now, BASE_DATAGRAM_BYTES),
+      controller: newController(now, BASE_DATAGRAM_BYTES, options.random),
       rtt,
       fate: this,
       peerMaxAckDelayMs: parameters.maxAckDelayMs,
@@ -149,7 +151,7 @@ export class Session implements PacketFate {
   changePath(isRebinding: boolean, rttHintMs: number | undefined): void {
     this.remoteIds.moveOn()
     if (isRebinding) return
-    const controller = this.#newController(this.now, BASE_DATAGRAM_BYTES)
+    const controller = this.#newController(this.now, BASE_DATAGRAM_BYTES, this.#random)
     this.recovery.changePath(controller, new RttEstimator(rttHintMs))
     this.mtu.reset()
     this.#setDatagramBytes(BASE_DATAGRAM_BYTES)

@@ -15,6 +15,7 @@ import {
   type AckSample,
   type CongestionController,
   emptyAckSample,
+  emptyLossSample,
   type LossSample,
 } from './congestion/controller.ts'
 import type { AckRanges } from './frame.ts'
@@ -59,12 +60,7 @@ export class LossRecovery {
   readonly #fate: PacketFate
   readonly #peerMaxAckDelayMs: number
   readonly #ack: AckSample = emptyAckSample()
-  readonly #loss: LossSample = {
-    now: 0 as Instant,
-    lostBytes: 0,
-    inFlightBytes: 0,
-    isNewEpisode: false,
-  }
+  readonly #loss: LossSample = emptyLossSample()
   #controller: CongestionController
   #rtt: RttEstimator
   #datagramBytes: number
@@ -139,6 +135,11 @@ export class LossRecovery {
     return this.windowBytes - this.#inFlight
   }
 
+  /** The same for control frames and chat. */
+  get urgentRoom(): number {
+    return Math.floor(this.#controller.urgentWindowBytes) - this.#inFlight
+  }
+
   /** How long after its sending a packet is given up, once a later one was acknowledged. */
   get lossDelayMs(): number {
     return this.#reordering.lossDelayMs(this.#rtt)
@@ -153,16 +154,17 @@ export class LossRecovery {
 
   /** Enters a packet whose frames were added to `sent`; its number is the answer. */
   handleSent(now: Instant, bytes: number, flags: number): number {
-    if (this.#inFlight === 0) this.#rate.handleFirstInFlight(now)
+    const isInFlight = (flags & sentFlags.inFlight) !== 0
+    if (isInFlight && this.#inFlight === 0) this.#rate.handleFirstInFlight(now)
     const marked = this.#rate.isAppLimited ? flags | sentFlags.appLimited : flags
     const number = this.sent.commit(now, bytes, marked)
-    this.#rate.handleSent(this.sent, number)
     if ((flags & sentFlags.ackEliciting) === 0) return number
     this.#elicitingOutstanding += 1
     this.#probe.handleSent(now)
-    if ((flags & sentFlags.inFlight) === 0) return number
+    if (!isInFlight) return number
     this.#inFlight += bytes
-    this.#controller.handleSent(now, bytes, this.#inFlight)
+    this.#rate.handleSent(this.sent, number, this.#inFlight)
+    this.#controller.handleSent(now, bytes, this.#inFlight, this.#rate.isAppLimited)
     return number
   }
 
@@ -244,6 +246,7 @@ export class LossRecovery {
     sample.ackedBytes = 0
     sample.growthBytes = 0
     sample.rttMs = 0
+    sample.ackDelayMs = 0
     sample.priorInFlightBytes = this.#inFlight
     sample.isWindowLimited = this.#isWindowLimited()
     sample.largestAcked = largest
@@ -288,7 +291,7 @@ export class LossRecovery {
     this.#inFlight -= bytes
     this.#ack.ackedBytes += bytes
     if (this.#episode.isAfter(sent.sentAt(number))) this.#ack.growthBytes += bytes
-    this.#rate.handleAcked(sent, number, this.#ack)
+    this.#rate.handleAcked(sent, number)
   }
 
   #sampleRtt(now: Instant, largest: number, delayMs: number): void {
@@ -296,8 +299,10 @@ export class LossRecovery {
     const sentAt = this.sent.sentAt(largest)
     if (!this.#outage.isWorthMeasuring(now, sentAt, this.#probe.count)) return
     const rtt = now - sentAt
-    this.#rtt.update(rtt, Math.min(delayMs, this.#peerMaxAckDelayMs))
+    const ackDelayMs = Math.min(delayMs, this.#peerMaxAckDelayMs)
+    this.#rtt.update(rtt, ackDelayMs)
     this.#ack.rttMs = rtt
+    this.#ack.ackDelayMs = ackDelayMs
     if (this.#firstSampleAt === Infinity) this.#firstSampleAt = now
   }
 
@@ -308,7 +313,7 @@ export class LossRecovery {
     sample.smoothedRttMs = this.#rtt.smoothedMs
     sample.minRttMs = this.#rtt.minMs
     sample.nextNumber = this.sent.next
-    sample.delivered = this.#rate.delivered
+    this.#rate.finishAck(sample.now, this.sent, sample)
     this.#controller.handleAck(sample)
   }
 
@@ -318,7 +323,7 @@ export class LossRecovery {
     const delay = this.lossDelayMs
     const lostBefore = this.#packetsLost
     let lostBytes = 0
-    let newestLostAt = -Infinity
+    let newestLost = -1
     let runStartedAt = Infinity
     let longestRun = 0
     this.#lossDueAt = undefined
@@ -336,14 +341,14 @@ export class LossRecovery {
       this.#markLost(n, flags)
       if ((flags & sentFlags.inFlight) === 0) continue
       lostBytes += sent.bytes(n)
-      newestLostAt = sentAt
+      newestLost = n
       if (sentAt <= this.#firstSampleAt) continue
       runStartedAt = Math.min(runStartedAt, sentAt)
       longestRun = Math.max(longestRun, sentAt - runStartedAt)
     }
     this.#settle()
     if (lostBytes === 0) return 0
-    this.#beginLossSample(now, lostBytes, newestLostAt)
+    this.#beginLossSample(now, lostBytes, newestLost)
     this.#episode.countLost(this.#packetsLost - lostBefore)
     this.#controller.handleLoss(this.#loss)
     if (longestRun > this.ptoMs * PERSISTENT_CONGESTION_PTOS) this.#handlePersistentCongestion(now)
@@ -357,15 +362,17 @@ export class LossRecovery {
     this.#fate.handlePacketLost(number, this.sent.bytes(number))
     if ((flags & sentFlags.inFlight) === 0) return
     this.#inFlight -= this.sent.bytes(number)
+    this.#rate.handleLost(this.sent.bytes(number))
     this.#packetsLost += 1
   }
 
-  #beginLossSample(now: Instant, lostBytes: number, newestLostAt: number): void {
+  #beginLossSample(now: Instant, lostBytes: number, newestLost: number): void {
     const sample = this.#loss
     sample.now = now
     sample.lostBytes = lostBytes
     sample.inFlightBytes = this.#inFlight
-    sample.isNewEpisode = this.#episode.isAfter(newestLostAt)
+    this.#rate.describeLoss(this.sent, newestLost, sample)
+    sample.isNewEpisode = this.#episode.isAfter(this.sent.sentAt(newestLost))
     if (!sample.isNewEpisode) return
     this.#episode.start(now)
     this.#reordering.handleEpisode()
@@ -380,6 +387,7 @@ export class LossRecovery {
     if ((flags & (sentFlags.formerPath | sentFlags.mtuProbe)) !== 0) return
     const { now } = this.#ack
     this.#packetsSpurious += 1
+    if ((flags & sentFlags.inFlight) !== 0) this.#rate.handleSpurious(this.sent.bytes(number))
     this.#reordering.handleFalseLoss(now, this.#rtt)
     if (this.#episode.takeFalse(this.sent.sentAt(number))) this.#controller.handleSpuriousLoss(now)
   }

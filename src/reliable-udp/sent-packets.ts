@@ -64,6 +64,8 @@ export class SentPackets {
   #delivered = new Float64Array(INITIAL_PACKETS)
   #deliveredAt = new Float64Array(INITIAL_PACKETS)
   #firstSentAt = new Float64Array(INITIAL_PACKETS)
+  #inFlight = new Float64Array(INITIAL_PACKETS)
+  #lostBytes = new Float64Array(INITIAL_PACKETS)
   readonly #frames = new FrameRing()
 
   /** The oldest packet still known. */
@@ -98,8 +100,18 @@ export class SentPackets {
     return this.#next - 1
   }
 
-  noteDelivery(number: number, delivered: number, deliveredAt: number, firstSentAt: number): void {
+  /** The sender's state when the packet went: `inFlightBytes` counts it, `lostBytes` are all found lost so far. */
+  noteDelivery(
+    number: number,
+    delivered: number,
+    deliveredAt: number,
+    firstSentAt: number,
+    inFlightBytes: number,
+    lostBytes: number,
+  ): void {
     const slot = number % this.#capacity
+    this.#inFlight[slot] = inFlightBytes
+    this.#lostBytes[slot] = lostBytes
     this.#delivered[slot] = delivered
     this.#deliveredAt[slot] = deliveredAt
     this.#firstSentAt[slot] = firstSentAt
@@ -127,6 +139,14 @@ export class SentPackets {
 
   firstSentAtBefore(number: number): number {
     return this.#firstSentAt[number % this.#capacity] ?? 0
+  }
+
+  inFlightAtSending(number: number): number {
+    return this.#inFlight[number % this.#capacity] ?? 0
+  }
+
+  lostBefore(number: number): number {
+    return this.#lostBytes[number % this.#capacity] ?? 0
   }
 
   has(number: number, flag: number): boolean {
@@ -170,6 +190,8 @@ export class SentPackets {
     this.#delivered = this.#moved(this.#delivered, new Float64Array(capacity))
     this.#deliveredAt = this.#moved(this.#deliveredAt, new Float64Array(capacity))
     this.#firstSentAt = this.#moved(this.#firstSentAt, new Float64Array(capacity))
+    this.#inFlight = this.#moved(this.#inFlight, new Float64Array(capacity))
+    this.#lostBytes = this.#moved(this.#lostBytes, new Float64Array(capacity))
     this.#capacity = capacity
   }
 

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { INITIAL_STREAM_WINDOW_BYTES } from '../../src/reliable-udp/streams/streams.ts'
 import fc from 'fast-check'
 import { fromHex } from '../../src/core/bytes.ts'
 import { instant } from '../../src/core/instant.ts'
@@ -38,7 +39,7 @@ const violations: readonly (readonly [
 ])[] = [
   ['acknowledges what was never sent', (w) => w.ack(ackOf(0, 1000), 0), 0xa],
   ['opens streams without end', (w) => data(w, chat(64), 0, 1), 0x4],
-  ['sends beyond a stream’s window', (w) => data(w, chat(0), 524_288, 1), 0x3],
+  ['sends beyond a stream’s window', (w) => data(w, chat(0), INITIAL_STREAM_WINDOW_BYTES, 1), 0x3],
   [
     'changes a final size',
     (w) => (data(w, chat(0), 0, 10, true), w.resetStream(chat(0), 0, 11)),
@@ -79,7 +80,8 @@ describe('Connection, with a hostile peer', () => {
 
   it('closes when all streams together exceed the connection’s window', () => {
     const peer = new HostilePeer()
-    for (const index of [0, 1, 2]) peer.send((writer) => data(writer, chat(index), 524_287, 1))
+    for (const index of [0, 1, 2])
+      peer.send((writer) => data(writer, chat(index), INITIAL_STREAM_WINDOW_BYTES - 1, 1))
 
     assert.equal(peer.violation?.code, 0x3)
   })

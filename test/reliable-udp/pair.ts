@@ -42,6 +42,8 @@ export interface PairOptions {
   readonly weather?: LinkConditions
   /** From b to a, where it differs. */
   readonly backWeather?: LinkConditions
+  /** Links that other pairs use as well, instead of own ones. */
+  readonly links?: { readonly ab: Link; readonly ba: Link }
   readonly a?: Partial<ConnectionOptions>
   readonly b?: Partial<ConnectionOptions>
 }
@@ -78,8 +80,9 @@ export class Pair {
     const { seed = 1, pattern = 'IK', weather = CALM } = options
     this.random = new SeededRandom(seed)
     this.now = 1_000_000 // no machine may take the clock's start for something
-    this.linkAB = new Link(weather, this.random.fork('a to b'))
-    this.linkBA = new Link(options.backWeather ?? weather, this.random.fork('b to a'))
+    this.linkAB = options.links?.ab ?? new Link(weather, this.random.fork('a to b'))
+    this.linkBA =
+      options.links?.ba ?? new Link(options.backWeather ?? weather, this.random.fork('b to a'))
     const common = {
       prologue: utf8('prologue'),
       initialId: INITIAL_ID,
@@ -160,6 +163,11 @@ export class Pair {
 
   timeoutOf(side: Side): Instant | undefined {
     return this.#timeouts.get(side)
+  }
+
+  /** When the next thing happens; `Infinity`: never. */
+  get nextAt(): number {
+    return this.#next()?.at ?? Infinity
   }
 
   /** Nothing on the way, and nobody wants to be woken. */

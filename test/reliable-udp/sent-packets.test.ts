@@ -43,7 +43,7 @@ describe('SentPackets', () => {
       sent.addFrame('stream', 4, number * 10, 10)
       if (number % 3 === 0) sent.addFrame('max-streams', number % 6)
       sent.commit(number, number % 1400, number % 256)
-      sent.noteDelivery(number, number * 2, number * 3, number * 4)
+      sent.noteDelivery(number, number * 2, number * 3, number * 4, number * 5, number * 6)
       if (number % 5 === 4) {
         sent.retireFirst()
         first += 1

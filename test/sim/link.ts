@@ -29,14 +29,18 @@ export interface LinkConditions {
   readonly duplicate?: number
   /** A packet is overtaken: it comes `delayMs` later than its followers think. */
   readonly reorder?: { readonly chance: number; readonly delayMs: number }
+  /** Uniform extra delay of each packet by itself: the order is lost where packets are closer than that. */
+  readonly scatterMs?: number
   readonly rateBytesPerSecond?: number
   /** What waits for the rate at most; 64 KiB when absent. Tail drop. */
   readonly queueBytes?: number
+  /** A token bucket that drops what exceeds it, without any queue. */
+  readonly policer?: { readonly rateBytesPerSecond: number; readonly burstBytes: number }
   /** IP packets beyond this vanish without a word. */
   readonly mtuBytes?: number
 }
 
-export type LinkLoss = 'loss' | 'queue-full' | 'too-big'
+export type LinkLoss = 'loss' | 'policed' | 'queue-full' | 'too-big'
 
 export type Transit =
   | { readonly kind: 'arrives'; readonly at: readonly number[] }
@@ -52,6 +56,8 @@ export class Link {
   readonly #random: Random
   #isBad = false
   #freeAt = 0
+  #policedBytes = 0 // how much of the bucket is used
+  #policedAt = 0
   #lastArrival = 0
   #isOutage = true // until the first change
   #changesAt = 0
@@ -64,11 +70,28 @@ export class Link {
   transit(now: number, sizeBytes: number): Transit {
     const { mtuBytes, duplicate, latencyMs = 0 } = this.conditions
     if (mtuBytes !== undefined && sizeBytes > mtuBytes) return { kind: 'lost', why: 'too-big' }
+    if (!this.#conforms(now, sizeBytes)) return { kind: 'lost', why: 'policed' }
     const queueMs = this.#queue(now, sizeBytes)
     if (queueMs === undefined) return { kind: 'lost', why: 'queue-full' }
     if (this.#isLost() || this.#isOut(now)) return { kind: 'lost', why: 'loss' }
     const at = this.#arrival(now + queueMs + latencyMs)
     return { kind: 'arrives', at: this.#happens(duplicate) ? [at, at + DUPLICATE_AFTER_MS] : [at] }
+  }
+
+  /** How long a packet that came now would wait for the rate. */
+  waitingMs(now: number): number {
+    return Math.max(0, this.#freeAt - now)
+  }
+
+  #conforms(now: number, sizeBytes: number): boolean {
+    const { policer } = this.conditions
+    if (policer === undefined) return true
+    const refilled = ((now - this.#policedAt) / 1000) * policer.rateBytesPerSecond
+    this.#policedBytes = Math.max(0, this.#policedBytes - refilled)
+    this.#policedAt = now
+    if (this.#policedBytes + sizeBytes > policer.burstBytes) return false
+    this.#policedBytes += sizeBytes
+    return true
   }
 
   /** How long the packet waits and is sent at the link's rate; `undefined` when the queue has no room for it. */
@@ -103,7 +126,8 @@ export class Link {
   }
 
   #arrival(earliest: number): number {
-    const { jitterMs, reorder } = this.conditions
+    const { jitterMs, reorder, scatterMs } = this.conditions
+    if (scatterMs !== undefined) return earliest + uniform(this.#random) * scatterMs
     const jittered = jitterMs === undefined ? 0 : uniform(this.#random) * jitterMs
     if (this.#happens(reorder?.chance)) return earliest + jittered + (reorder?.delayMs ?? 0)
     this.#lastArrival = Math.max(this.#lastArrival, earliest + jittered)

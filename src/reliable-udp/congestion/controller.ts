@@ -3,6 +3,7 @@
  * what was acknowledged and what was lost; a controller only draws conclusions. It sees no packet, timer or frame.
  */
 import type { Instant } from '../../core/instant.ts'
+import type { Random } from '../../core/random.ts'
 
 /** RFC 9002 §7.2: ten packets, but no more than this. */
 export const INITIAL_WINDOW_BYTES = 14_720
@@ -23,6 +24,8 @@ export interface AckSample {
   lostBytes: number
   /** 0 when this ACK gave no sample. */
   rttMs: number
+  /** What the peer says it waited before this ACK; contained in `rttMs`. */
+  ackDelayMs: number
   smoothedRttMs: number
   minRttMs: number
   priorInFlightBytes: number
@@ -34,6 +37,9 @@ export interface AckSample {
   /** All bytes delivered so far, and those delivered when the newest packet of this ACK was sent. */
   delivered: number
   priorDelivered: number
+  /** What was in flight when that packet had been sent, and what was found lost since. */
+  sentInFlightBytes: number
+  lostSinceSentBytes: number
   /** Bytes per ms over the longer of the send and the ACK interval; 0 when it could not be measured. */
   deliveryRate: number
   /** That rate says what the application sent, not what the path can carry. */
@@ -44,6 +50,12 @@ export interface LossSample {
   now: Instant
   lostBytes: number
   inFlightBytes: number
+  delivered: number
+  /** What was in flight when the newest of the lost packets had been sent, and what was found lost since, it included. */
+  sentInFlightBytes: number
+  lostSinceSentBytes: number
+  /** That packet was sent when the application had nothing more to send. */
+  isAppLimited: boolean
   /** False for further losses of a round trip that was already answered. */
   isNewEpisode: boolean
 }
@@ -52,10 +64,13 @@ export interface CongestionController {
   readonly name: string
   /** May have a fraction; loss recovery takes the whole bytes of it. */
   readonly windowBytes: number
+  /** The same for control frames and chat: not less, and more while a queue is being drained for their sake. */
+  readonly urgentWindowBytes: number
   readonly isInSlowStart: boolean
   /** Bytes per ms; `undefined` leaves it to the pacer, which spreads the window over the round trip. */
   readonly pacingRate: number | undefined
-  handleSent(now: Instant, bytes: number, inFlightBytes: number): void
+  /** `inFlightBytes` counts the packet; `isAppLimited`: before it the application had nothing to send. */
+  handleSent(now: Instant, bytes: number, inFlightBytes: number, isAppLimited: boolean): void
   handleAck(sample: Readonly<AckSample>): void
   handleLoss(sample: Readonly<LossSample>): void
   /** RFC 9002 §7.6.2 */
@@ -66,7 +81,11 @@ export interface CongestionController {
   handleDatagramBytes(bytes: number): void
 }
 
-export type ControllerFactory = (now: Instant, datagramBytes: number) => CongestionController
+export type ControllerFactory = (
+  now: Instant,
+  datagramBytes: number,
+  random: Random,
+) => CongestionController
 
 export function initialWindow(datagramBytes: number): number {
   const packets = INITIAL_WINDOW_PACKETS * datagramBytes
@@ -81,6 +100,7 @@ export function emptyAckSample(): AckSample {
     growthBytes: 0,
     lostBytes: 0,
     rttMs: 0,
+    ackDelayMs: 0,
     smoothedRttMs: 0,
     minRttMs: 0,
     priorInFlightBytes: 0,
@@ -90,7 +110,23 @@ export function emptyAckSample(): AckSample {
     nextNumber: 0,
     delivered: 0,
     priorDelivered: -1,
+    sentInFlightBytes: 0,
+    lostSinceSentBytes: 0,
     deliveryRate: 0,
     isAppLimited: false,
+  }
+}
+
+/** To be filled for each finding of losses. */
+export function emptyLossSample(): LossSample {
+  return {
+    now: 0 as Instant,
+    lostBytes: 0,
+    inFlightBytes: 0,
+    delivered: 0,
+    sentInFlightBytes: 0,
+    lostSinceSentBytes: 0,
+    isAppLimited: false,
+    isNewEpisode: false,
   }
 }

@@ -49,7 +49,21 @@ export class Cubic implements CongestionController {
     this.#window = initialWindow(datagramBytes)
   }
 
+  /** Goes on from a window that another controller found. */
+  continueAt(windowBytes: number): void {
+    this.#setWindow(Math.max(windowBytes, this.#minimum))
+    this.#threshold = this.#window
+    this.#lastMax = this.#window
+    this.#priorWindow = this.#window
+    this.#epochStartedAt = undefined
+    this.#beforeLoss = undefined
+  }
+
   get windowBytes(): number {
+    return this.#window
+  }
+
+  get urgentWindowBytes(): number {
     return this.#window
   }
 

@@ -29,6 +29,10 @@ export class NewReno implements CongestionController {
     return this.#window
   }
 
+  get urgentWindowBytes(): number {
+    return this.#window
+  }
+
   get isInSlowStart(): boolean {
     return this.#window < this.#threshold
   }

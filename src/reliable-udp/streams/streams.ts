@@ -28,8 +28,8 @@ import type { StreamEvent } from './stream-event.ts'
 import { isViolation, StreamTable } from './stream-table.ts'
 
 /** A fast path's first round trips fit; the windows double from here while they are what limits. */
-export const INITIAL_STREAM_WINDOW_BYTES = 512 * 1024
-export const INITIAL_CONNECTION_WINDOW_BYTES = 1024 * 1024
+export const INITIAL_STREAM_WINDOW_BYTES = 1024 * 1024
+export const INITIAL_CONNECTION_WINDOW_BYTES = 2 * 1024 * 1024
 
 /**
  * Pieces that wait for what lies before them, over all streams. An honest peer has as many as it has packets in flight
@@ -39,6 +39,9 @@ const MAX_PIECES = 32_768
 
 /** What a stream keeps of its writer's bytes at least; more when the window is larger. */
 const MIN_SEND_BUFFER_BYTES = 256 * 1024
+
+/** What waits behind a packet that is lost twice: three round trips, and what is under way beyond the one. */
+const WINDOWS_BUFFERED = 4
 
 /** The writer is woken when a quarter of the buffer is free: few wake-ups, and never an empty buffer. */
 const WRITABLE_SHARE = 0.75
@@ -80,7 +83,10 @@ export class Streams {
 
   /** Two windows of what the path carries are kept of each stream, so that its writer need not be quick. */
   setCongestionWindow(bytes: number): void {
-    this.#sendBufferBytes = Math.min(Math.max(2 * bytes, MIN_SEND_BUFFER_BYTES), MAX_WINDOW_BYTES)
+    this.#sendBufferBytes = Math.min(
+      Math.max(WINDOWS_BUFFERED * bytes, MIN_SEND_BUFFER_BYTES),
+      MAX_WINDOW_BYTES,
+    )
   }
 
   /** @throws HollerError `BUSY` when the peer allows no more streams of this kind for now. */

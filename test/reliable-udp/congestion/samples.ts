@@ -1,5 +1,9 @@
 import { instant } from '../../../src/core/instant.ts'
-import type { AckSample, LossSample } from '../../../src/reliable-udp/congestion/controller.ts'
+import {
+  type AckSample,
+  emptyLossSample,
+  type LossSample,
+} from '../../../src/reliable-udp/congestion/controller.ts'
 
 /** An ACK of `bytes`, all of which may let the window grow, with a window that was full. */
 export function ackOf(bytes: number, at = 0, more: Partial<AckSample> = {}): AckSample {
@@ -9,6 +13,7 @@ export function ackOf(bytes: number, at = 0, more: Partial<AckSample> = {}): Ack
     growthBytes: bytes,
     lostBytes: 0,
     rttMs: 50,
+    ackDelayMs: 0,
     smoothedRttMs: 50,
     minRttMs: 50,
     priorInFlightBytes: 0,
@@ -18,6 +23,8 @@ export function ackOf(bytes: number, at = 0, more: Partial<AckSample> = {}): Ack
     nextNumber: 1,
     delivered: bytes,
     priorDelivered: 0,
+    sentInFlightBytes: 0,
+    lostSinceSentBytes: 0,
     deliveryRate: 0,
     isAppLimited: false,
     ...more,
@@ -25,5 +32,5 @@ export function ackOf(bytes: number, at = 0, more: Partial<AckSample> = {}): Ack
 }
 
 export function lossAt(at: number, isNewEpisode = true): LossSample {
-  return { now: instant(at), lostBytes: 1200, inFlightBytes: 0, isNewEpisode }
+  return { ...emptyLossSample(), now: instant(at), lostBytes: 1200, isNewEpisode }
 }

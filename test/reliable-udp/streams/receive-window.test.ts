@@ -17,12 +17,12 @@ describe('ReceiveWindow', () => {
     assert.equal(window.isWorthRaising, false)
   })
 
-  it('doubles when it is consumed faster than in two round trips, up to 16 MiB', () => {
+  it('doubles when it is consumed faster than in four round trips, up to 16 MiB', () => {
     const window = new ReceiveWindow(2 ** 19)
     let now = 0
     for (let i = 0; i < 20; i++) {
       window.handleConsumed(window.windowBytes / 2 + 1)
-      window.raise(instant((now += 60)), 50)
+      window.raise(instant((now += 190)), 50)
     }
 
     assert.equal(window.windowBytes, MAX_WINDOW_BYTES)
@@ -32,7 +32,7 @@ describe('ReceiveWindow', () => {
     const window = new ReceiveWindow(1000)
     for (let i = 1; i <= 20; i++) {
       window.handleConsumed(600)
-      window.raise(instant(i * 101), 50)
+      window.raise(instant(i * 201), 50)
     }
 
     assert.equal(window.windowBytes, 1000)

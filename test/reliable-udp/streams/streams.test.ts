@@ -142,9 +142,9 @@ describe('Streams, sending', () => {
     assert.equal(streams.write(id, big), 66_000)
   })
 
-  it('keeps two congestion windows of each stream', () => {
+  it('keeps four congestion windows of each stream', () => {
     const { streams } = newStreams()
-    streams.setCongestionWindow(400_000)
+    streams.setCongestionWindow(200_000)
 
     assert.equal(
       streams.write(streams.open('bulk', 'bidirectional'), new Uint8Array(2 ** 20)),
@@ -243,25 +243,25 @@ describe('Streams, receiving', () => {
 
   it('moves the windows on as they are consumed', () => {
     const { streams } = newStreams()
-    receive(streams, peerStream(0), 0, 300_000)
+    receive(streams, peerStream(0), 0, 600_000)
     assert.deepEqual(controlFrames(streams), [])
 
     streams.read(now, peerStream(0), Infinity, RTT)
 
     assert.deepEqual(controlFrames(streams), [
-      ['max-stream-data', peerStream(0), 300_000 + INITIAL_STREAM_WINDOW_BYTES],
+      ['max-stream-data', peerStream(0), 600_000 + INITIAL_STREAM_WINDOW_BYTES],
     ])
-    receive(streams, peerStream(0), 300_000, 300_000)
+    receive(streams, peerStream(0), 600_000, 600_000)
     streams.read(now, peerStream(0), Infinity, RTT)
     assert.deepEqual(controlFrames(streams), [
-      ['max-data', 600_000 + INITIAL_CONNECTION_WINDOW_BYTES],
-      ['max-stream-data', peerStream(0), 600_000 + 2 * INITIAL_STREAM_WINDOW_BYTES],
+      ['max-data', 1_200_000 + INITIAL_CONNECTION_WINDOW_BYTES],
+      ['max-stream-data', peerStream(0), 1_200_000 + 2 * INITIAL_STREAM_WINDOW_BYTES],
     ])
   })
 
   it('says a lost limit again as it stands then', () => {
     const { streams } = newStreams()
-    receive(streams, peerStream(0), 0, 300_000)
+    receive(streams, peerStream(0), 0, 600_000)
     streams.read(now, peerStream(0), Infinity, RTT)
     controlFrames(streams)
 
@@ -290,12 +290,12 @@ describe('Streams, receiving', () => {
     const { streams, events } = newStreams()
     receive(streams, peerStream(0), 0, 1000)
 
-    streams.handleReset(now, peerStream(0), 5, 524_288, RTT)
-    streams.handleReset(now, peerStream(1), 5, 524_288, RTT)
+    streams.handleReset(now, peerStream(0), 5, INITIAL_STREAM_WINDOW_BYTES, RTT)
+    streams.handleReset(now, peerStream(1), 5, INITIAL_STREAM_WINDOW_BYTES, RTT)
 
     assert.deepEqual(events.at(-1), { kind: 'stream-reset', stream: peerStream(1), code: 5 })
     assert.deepEqual(controlFrames(streams), [
-      ['max-data', 2 * 524_288 + INITIAL_CONNECTION_WINDOW_BYTES],
+      ['max-data', 2 * INITIAL_STREAM_WINDOW_BYTES + INITIAL_CONNECTION_WINDOW_BYTES],
     ])
     assert.equal(streams.read(now, peerStream(0), Infinity, RTT), undefined)
   })

@@ -1,0 +1,144 @@
+/**
+ * What is believed about the path (draft-ietf-ccwg-bbr §5.5): how fast it delivers, how long it is, how much of it is loss
+ * of its own, and from these, how much in flight fills it. The state machine in `bbr.ts` decides how to send by it.
+ */
+import type { Instant } from '../../../core/instant.ts'
+import { type AckSample, initialWindow } from '../controller.ts'
+import { AckAggregation } from './ack-aggregation.ts'
+import { BackgroundLoss } from './background-loss.ts'
+import { BandwidthFilter } from './bandwidth-filter.ts'
+import { InflightLimit } from './inflight-limit.ts'
+import { MinRtt } from './min-rtt.ts'
+import { RecentRtt } from './recent-rtt.ts'
+import { Rounds } from './rounds.ts'
+import { ShortTermModel } from './short-term-model.ts'
+
+/**
+ * What may stand in a queue while we do not probe: half a round trip, at most 20 ms. BBRv1's second bandwidth-delay
+ * product is 60 to 80 ms of queue for everybody's chat.
+ */
+const HEADROOM_SHARE = 0.5
+const MOST_HEADROOM_MS = 20
+
+/**
+ * On short paths the hosts are the delay: the sender's timer, the receiver's turn and its ACK, each up to the 2 ms that one
+ * wake-up of the pacer may carry (the draft's offload budget of three quanta).
+ */
+const HOSTS_MS = 6
+
+/** The receiver acknowledges every 8th packet, or after a quarter of the round trip, ≤ 25 ms: so much waits with it. */
+const ACK_PACKETS = 8
+const ACK_SHARE = 0.25
+const MOST_ACK_MS = 25
+
+/** draft-ietf-ccwg-bbr §2.7 BBR.MinPipeCwnd: with fewer packets, one that waits for its ACK is a pause. */
+const MIN_PACKETS = 4
+
+/** Beyond the allowed queue, before a queue is said to stand: half as much again, and what timers add. */
+const STANDING_FACTOR = 1.25
+const STANDING_SLACK_MS = 2
+
+/** What jitter may leave of the allowed queue when there is none. */
+const EMPTY_SHARE = 0.25
+const EMPTY_SLACK_MS = 2
+
+export class PathModel {
+  readonly rounds = new Rounds()
+  /** Without what the peer waited. */
+  readonly recentRtt = new RecentRtt()
+  readonly bandwidth = new BandwidthFilter()
+  readonly minRtt = new MinRtt()
+  readonly aggregation = new AckAggregation()
+  readonly background: BackgroundLoss
+  readonly shortTerm = new ShortTermModel()
+  readonly limit = new InflightLimit()
+  #datagramBytes: number
+
+  constructor(datagramBytes: number) {
+    this.#datagramBytes = datagramBytes
+    this.background = new BackgroundLoss(datagramBytes)
+  }
+
+  get datagramBytes(): number {
+    return this.#datagramBytes
+  }
+
+  setDatagramBytes(bytes: number): void {
+    this.#datagramBytes = bytes
+    this.background.setDatagramBytes(bytes)
+  }
+
+  /** Bytes per ms; 0 before the first sample. */
+  get rate(): number {
+    return Math.min(this.bandwidth.max, this.shortTerm.bandwidth)
+  }
+
+  /** The bandwidth-delay product: what is in flight when the pipe is full and no queue stands. */
+  get bdpBytes(): number {
+    const { rate } = this
+    const { ms } = this.minRtt
+    return rate === 0 || ms === Infinity ? initialWindow(this.#datagramBytes) : rate * ms
+  }
+
+  /** §5.6.4.5: what lets a queue drain, and still feeds the path. */
+  get probeRttBytes(): number {
+    return Math.max(this.bdpBytes / 2, this.minBytes)
+  }
+
+  get minBytes(): number {
+    return MIN_PACKETS * this.#datagramBytes
+  }
+
+  /** The queue that may stand while we do not probe, in ms. */
+  get headroomMs(): number {
+    return Math.max(Math.min(HEADROOM_SHARE * this.minRtt.ms, MOST_HEADROOM_MS), HOSTS_MS)
+  }
+
+  /** A round trip longer than this for a whole round: a queue stands that should not. */
+  get standingRttMs(): number {
+    return this.minRtt.ms + STANDING_FACTOR * this.headroomMs + STANDING_SLACK_MS
+  }
+
+  /** No longer than this with half a pipe in flight: nobody else has a queue here. */
+  get emptyRttMs(): number {
+    return this.minRtt.ms + Math.max(EMPTY_SHARE * this.headroomMs, EMPTY_SLACK_MS)
+  }
+
+  /** The whole pipe, and what the hosts and their ACKs hold back: nothing of it waits in the path. */
+  get drainedBytes(): number {
+    const held = this.rate * Math.min(ACK_SHARE * this.minRtt.ms, MOST_ACK_MS)
+    const packets = Math.min(ACK_PACKETS, held / this.#datagramBytes) + 2
+    return Math.max(this.bdpBytes + packets * this.#datagramBytes, this.rate * HOSTS_MS)
+  }
+
+  /** The pipe and the queue that may stand. */
+  get cruisingBytes(): number {
+    const queued = this.rate * this.headroomMs
+    return Math.max(
+      this.bdpBytes + Math.max(queued, this.aggregation.extraBytes),
+      this.drainedBytes,
+    )
+  }
+
+  /** What an ACK says of rates, rounds and aggregation. The least round trip is updated after the states are. */
+  handleAck(sample: Readonly<AckSample>, windowBytes: number, isStartup: boolean): void {
+    const queueRttMs = sample.rttMs === 0 ? 0 : sample.rttMs - sample.ackDelayMs
+    if (queueRttMs > 0) this.recentRtt.add(queueRttMs)
+    this.rounds.handleAck(sample, queueRttMs)
+    this.bandwidth.update(sample.deliveryRate, sample.isAppLimited)
+    const { count } = this.rounds
+    const { now, ackedBytes } = sample
+    this.aggregation.handleAck(now, ackedBytes, this.rate, windowBytes, count, isStartup)
+  }
+
+  updateMinRtt(now: Instant, rttMs: number): void {
+    this.minRtt.update(now, rttMs)
+  }
+
+  /** Nothing is known of what the path became. The least round trip goes with the estimator's own. */
+  forget(): void {
+    this.bandwidth.replace(0)
+    this.shortTerm.reset()
+    this.limit.forget()
+  }
+}
