@@ -56,4 +56,6 @@ export interface ConnectionStats {
   readonly datagramBytes: number
   readonly keyGeneration: number
   readonly openStreams: number
+  /** Memory held for bytes written and not acknowledged, and for bytes received and not read. */
+  readonly streamBytesHeld: number
 }

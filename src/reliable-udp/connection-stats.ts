@@ -19,6 +19,7 @@ const NOTHING_YET: ConnectionStats = {
   datagramBytes: 0,
   keyGeneration: 0,
   openStreams: 0,
+  streamBytesHeld: 0,
 }
 
 /** Figures for people and for choosing paths; zeros before the handshake is done. Handshake packets are not counted. */
@@ -44,5 +45,6 @@ export function statsOf(session: Session | undefined): ConnectionStats {
     datagramBytes: mtu.datagramBytes,
     keyGeneration: protection.sendGeneration,
     openStreams: streams.openCount,
+    streamBytesHeld: streams.heldBytes,
   }
 }

@@ -143,6 +143,62 @@ describe('Connection, with a hostile peer', () => {
     assert.ok(peer.bytesFromVictim < 50_000 + 2100 * 40, `${peer.bytesFromVictim} bytes`)
   })
 
+  it('a peer that acknowledges what was sent, and did not arrive, gets no more than it acknowledges', () => {
+    const peer = new HostilePeer()
+    const stream = peer.victim.openStream(instant(peer.now), { priority: 'bulk' })
+    peer.victim.write(instant(peer.now), stream, new Uint8Array(256 * 1024))
+    peer.send((writer) => writer.ping())
+    for (let i = 0; i < 200; i++) {
+      peer.run(1)
+      const newest = peer.datagramsFromVictim - 2 // the first datagram was the handshake's
+      peer.send((writer) => writer.ack(ackOf(newest, newest), 0))
+    }
+
+    // The peer's own windows: 50,000 bytes for a stream. What it never acknowledged goes again, within the window.
+    assert.equal(peer.violation, undefined)
+    assert.ok(peer.bytesFromVictim < 4 * 50_000, `${peer.bytesFromVictim} bytes`)
+  })
+
+  it('a peer that sends every other byte fills the windows at most, and is cut off', () => {
+    const peer = new HostilePeer()
+    let sent = 0
+    for (; peer.victim.state === 'connected' && sent < 100_000; sent += 100) {
+      peer.send((writer) => {
+        for (let i = 0; i < 100; i++) data(writer, chat(0), 2 * (sent + i) + 1, 1)
+      })
+    }
+
+    assert.equal(peer.violation?.text, 'data in too many pieces')
+    assert.ok(sent <= 32_768 + 100)
+    assert.ok(peer.victim.stats.streamBytesHeld <= 2 * 512 * 1024)
+  })
+
+  it('a peer that opens, fills and leaves every stream it may holds the connection’s window at most', () => {
+    const peer = new HostilePeer()
+    const kinds = [0, 1, 2, 3, 4, 5]
+    for (let index = 0; index < 64; index++) {
+      for (const kind of kinds) {
+        peer.send((writer) => data(writer, streamIdOf('initiator', kind, index), 0, 1000))
+      }
+    }
+
+    assert.equal(peer.violation, undefined)
+    assert.equal(peer.victim.stats.openStreams, 384)
+    // One ring is 4 KiB at least; together no more than twice the window of 1 MiB beyond that.
+    assert.ok(peer.victim.stats.streamBytesHeld <= 2 * 1024 * 1024)
+  })
+
+  it('new connection ids that replace one another without end are followed, and none is kept', () => {
+    const peer = new HostilePeer()
+    for (let sequence = 1; sequence < 2000; sequence++) {
+      const id = new Uint8Array(8).fill(sequence & 0xff)
+      peer.send((writer) => writer.newConnectionId(sequence, sequence, id, new Uint8Array(16)))
+    }
+
+    assert.equal(peer.violation, undefined)
+    assert.equal(peer.victim.state, 'connected')
+  })
+
   it('a storm of PINGs is answered with less than it cost', () => {
     const peer = new HostilePeer()
     for (let i = 0; i < 1000; i++) peer.send((writer) => writer.ping())

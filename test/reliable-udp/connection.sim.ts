@@ -57,12 +57,20 @@ function move(pair: Pair, side: Side, random: Random): void {
   pair.change(pair.other(side), (now, connection) => connection.migrate(now, { to: address }))
 }
 
+/** A tunnel came in between: large packets vanish from one moment to the next, the smallest ones pass. */
+function narrow(pair: Pair, random: Random): void {
+  for (const link of [pair.linkAB, pair.linkBA]) {
+    link.conditions = { ...link.conditions, mtuBytes: pick(random, [1228, 1300]) }
+  }
+}
+
 /** Only one side changes its address: two that do so at once need a third party to find one another again. */
 function disturb(pair: Pair, restless: Side, random: Random): void {
-  const what = pick(random, ['sleep', 'rebind', 'move'])
+  const what = pick(random, ['sleep', 'rebind', 'move', 'narrow'])
   const sleeper = chance(random, 0.5) ? pair.a : pair.b
   if (what === 'sleep') sleeper.asleepUntil = pair.now + pick(random, [300, 2000, 12_000])
   else if (what === 'rebind') rebind(restless, random)
+  else if (what === 'narrow') narrow(pair, random)
   else move(pair, restless, random)
 }
 
@@ -83,6 +91,21 @@ function assertNotStuck(pair: Pair, side: Side): void {
   if (side.connection.stats.bytesInFlight === 0) return
   const timeout = pair.timeoutOf(side)
   assert.ok(timeout !== undefined && timeout <= pair.now + 12_500, 'a deadline is missing')
+}
+
+/** What a stream keeps of its writer's bytes where the congestion window is small, and what a ring may have beyond. */
+const WRITER_BYTES = 256 * 1024
+const RING_FACTOR = 2
+
+/** What the receiving windows allow, which are what these worlds never fill: nobody sends more than 300,000 at once. */
+const WINDOW_BYTES = 4 * 1024 * 1024
+
+/** Counted in the rings themselves: never more than writers and windows may hold, and nothing once all is over. */
+function assertMemory(side: Side): void {
+  const { openStreams, streamBytesHeld, congestionWindowBytes } = side.connection.stats
+  const perWriter = Math.max(WRITER_BYTES, 2 * congestionWindowBytes)
+  const most = RING_FACTOR * (openStreams * perWriter + WINDOW_BYTES)
+  assert.ok(streamBytesHeld <= most, `${streamBytesHeld} bytes held, ${most} allowed`)
 }
 
 /** False when the two never met: in bad bursts a handshake may fail, and says so. */
@@ -113,6 +136,8 @@ function simulate(seed: number): boolean {
     pair.run(integerBetween(random, 0, 400))
     assertNotStuck(pair, pair.a)
     assertNotStuck(pair, pair.b)
+    assertMemory(pair.a)
+    assertMemory(pair.b)
   }
   const isDone = (): boolean => allArrived(a, b) && allArrived(b, a)
   assert.ok(pair.runUntil(isDone, PATIENCE_MS), `stuck: ${a.finishedCount}, ${b.finishedCount}`)
@@ -129,9 +154,14 @@ function simulate(seed: number): boolean {
   return true
 }
 
+const NOTHING_HELD = { openStreams: 0, streamBytesHeld: 0, bytesInFlight: 0 }
+
 /** The end reaches the other side, unless four copies of it were lost. */
 function assertEnds(pair: Pair): void {
-  assert.equal(pair.a.connection.stats.openStreams + pair.b.connection.stats.openStreams, 0)
+  for (const { connection } of [pair.a, pair.b]) {
+    const { openStreams, streamBytesHeld, bytesInFlight } = connection.stats
+    assert.deepEqual({ openStreams, streamBytesHeld, bytesInFlight }, NOTHING_HELD)
+  }
   pair.change(pair.a, (now, connection) => connection.close(now, 1, 'enough'))
   assert.ok(
     pair.runUntil(() => pair.isQuiet, PATIENCE_MS),

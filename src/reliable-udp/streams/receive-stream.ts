@@ -25,6 +25,10 @@ export class ReceiveStream {
     this.window = new ReceiveWindow(windowBytes)
   }
 
+  get heldBytes(): number {
+    return this.#data.capacity
+  }
+
   get readableBytes(): number {
     return this.#readable - this.#data.start
   }

@@ -46,6 +46,10 @@ export class SendStream {
     return this.#data.end - this.#data.start
   }
 
+  get heldBytes(): number {
+    return this.#data.capacity
+  }
+
   get isOpen(): boolean {
     return this.#ending.kind === 'open'
   }

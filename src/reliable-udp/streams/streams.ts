@@ -76,6 +76,15 @@ export class Streams {
     return this.#table.size
   }
 
+  /** Memory that streams hold for bytes written and not acknowledged, and for bytes received and not read. */
+  get heldBytes(): number {
+    let sum = 0
+    for (const { send, receive } of this.#table.values()) {
+      sum += (send?.heldBytes ?? 0) + (receive?.heldBytes ?? 0)
+    }
+    return sum
+  }
+
   setPeerLimits(limits: PeerStreamLimits): void {
     this.#table.setPeerParameters(limits.streamsPerKind, limits.bytesPerStream)
     this.#sendLimit = limits.bytes
