@@ -72,7 +72,7 @@ export class PeerPaths {
   #localNat: NatProfile | undefined
   #remoteNat: NatProfile | undefined
   #stunServer: Endpoint | undefined
-  readonly #sockets = new Set<SocketId>() // ≤ MOST_SOCKETS of an attempt and what the last one left
+  readonly #sockets = new Set<SocketId>() // ≤ 256 of an attempt, and what the last one left
   #ticket: Uint8Array | undefined
   #path: Path | undefined
   #heardDirectly = 0

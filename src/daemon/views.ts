@@ -68,6 +68,11 @@ export function pathView(daemon: Daemon, account: ActiveAccount, buddy: Buddy): 
     reason,
     remedy,
     strategies: [...report.strategies],
+    attempts: report.attempts.map(({ strategy, verdict, probesSent }) => ({
+      strategy,
+      verdict,
+      probes: probesSent,
+    })),
     candidates: report.candidates.map((candidate) => ({
       side: candidate.side,
       kind: candidate.kind,
@@ -109,6 +114,7 @@ function noPath(daemon: Daemon, account: ActiveAccount, buddy: Buddy): PathView 
     reason,
     remedy,
     strategies: [],
+    attempts: [],
     candidates: [],
   }
 }

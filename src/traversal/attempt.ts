@@ -9,12 +9,14 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { after, earliest, type Instant } from '../core/instant.ts'
 import { type SocketId, socketNamed, type Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
-import { StunTransactions } from '../stun/transactions.ts'
+import type { TransactionId } from '../stun/message.ts'
+import { type StunOutcome, StunTransactions } from '../stun/transactions.ts'
 import { type Moves, movesOf, type Pair, probeLimit } from './moves.ts'
 import type { Path } from './path.ts'
 import type { ProbeExchange } from './probe-exchange.ts'
 import type { PunchNote } from './punch-note.ts'
 import type { Strategy } from './strategy.ts'
+import { CHECK_SCHEDULE, TableWatch } from './table-watch.ts'
 import { Volley, type VolleyPlan } from './volley.ts'
 
 export interface AttemptOptions extends Pair {
@@ -33,7 +35,7 @@ export type SocketEvent =
   | { readonly kind: 'socket-wanted'; readonly socket: SocketId; readonly family: 4 | 6 }
   | { readonly kind: 'socket-unwanted'; readonly socket: SocketId }
 
-export type AttemptOutcome = 'running' | 'unanswered' | 'failed' | 'no-sockets'
+export type AttemptOutcome = 'running' | 'unanswered' | 'failed' | 'no-sockets' | 'table-full'
 
 /** Notes are small; one that is lost must not hold up the rest for long. */
 const NOTE_GAP_MS = 60
@@ -51,10 +53,12 @@ export class Attempt {
   readonly #options: AttemptOptions
   readonly #moves: Moves
   readonly #wanted: ReadonlyMap<SocketId, number>
-  readonly #open = new Map<SocketId, LocalPort>() // ≤ MOST_SOCKETS, as moves.ts names them
+  readonly #open = new Map<SocketId, LocalPort>() // ≤ 256, as moves.ts wants them
   readonly #refused = new Set<SocketId>() // ≤ the same
   readonly #events = new OutboundQueue<SocketEvent>()
   readonly #stun: StunTransactions
+  readonly #checks = new Set<TransactionId>() // ≤ MAX_CHECKS
+  #watch: TableWatch | undefined
   #volleys: readonly Volley[] = []
   #probesLeft: number
   #port: number | undefined
@@ -76,7 +80,7 @@ export class Attempt {
     this.#probesLeft = probeLimit(options.strategy)
     this.#endsAt = after(now, NOTE_PATIENCE_MS)
     const ids = Array.from(
-      { length: this.#moves.socketCount },
+      { length: this.#moves.socketCount + this.#moves.watchCount },
       (_, index) => [socketNamed(`${options.name}:${options.number}:${index}`), index] as const,
     )
     this.#wanted = new Map(ids)
@@ -133,6 +137,7 @@ export class Attempt {
     if (this.#outcome !== 'running') return
     this.#stun.handleTimeout(now)
     this.#settle(now)
+    this.#check(now)
     for (const volley of this.#volleys) this.#fire(now, volley)
     if (this.#noteAt !== undefined && now >= this.#noteAt) this.#tell(now)
     if (now >= this.#endsAt) this.#outcome = this.#isBegun ? 'failed' : 'unanswered'
@@ -148,7 +153,7 @@ export class Attempt {
 
   pollTimeout(): Instant | undefined {
     if (this.#outcome !== 'running') return undefined
-    let first = earliest(this.#endsAt, this.#noteAt, this.#stun.pollTimeout())
+    let first = earliest(this.#endsAt, this.#noteAt, this.#watch?.dueAt, this.#stun.pollTimeout())
     for (const { dueAt } of this.#volleys) first = earliest(first, dueAt)
     return first
   }
@@ -157,19 +162,30 @@ export class Attempt {
     return this.#peer !== undefined && this.#isHeard
   }
 
+  /** Those that take part in the attempt. */
   get #openSockets(): readonly SocketId[] {
-    return this.sockets.filter((socket) => this.#open.has(socket))
+    const playing = this.sockets.slice(0, this.#moves.socketCount)
+    return playing.filter((socket) => this.#open.has(socket))
   }
 
   #checkOpen(now: Instant): void {
     if (this.#open.size + this.#refused.size < this.#wanted.size || this.#isReady) return
     // The first one is what others are found by.
     const [first] = this.sockets
-    if (first !== undefined && !this.#open.has(first)) this.#outcome = 'no-sockets'
+    const isMissing = this.#moves.socketCount > 0 && first !== undefined && !this.#open.has(first)
+    if (isMissing) this.#outcome = 'no-sockets'
     else this.#handleOpen(now)
   }
 
   #handleOpen(now: Instant): void {
+    const watching = this.sockets.slice(this.#moves.socketCount)
+    if (watching.length > 0) {
+      this.#watch = new TableWatch(
+        now,
+        watching.filter((socket) => this.#open.has(socket)),
+      )
+      this.#check(now)
+    }
     const [first] = this.#openSockets
     const { stunServer } = this.#options
     if (this.#moves.tells === 'stun-port' && first !== undefined && stunServer !== undefined) {
@@ -184,10 +200,27 @@ export class Attempt {
   }
 
   #settle(now: Instant): void {
-    const outcome = this.#stun.pollEvent()
-    if (outcome?.kind !== 'answered') return
-    this.#port = outcome.mapped.port
-    this.#becomeReady(now)
+    for (let told = this.#stun.pollEvent(); told !== undefined; told = this.#stun.pollEvent()) {
+      if (this.#checks.delete(told.id)) this.#noteCheck(told)
+      else if (told.kind === 'answered') {
+        this.#port = told.mapped.port
+        this.#becomeReady(now)
+      }
+    }
+    if (this.#watch?.isFull === true) this.#outcome = 'table-full'
+  }
+
+  #noteCheck(told: StunOutcome): void {
+    if (told.kind !== 'answered') this.#watch?.noteLost()
+    else this.#watch?.noteAnswer(told.sends === 1 ? told.rttMs : undefined)
+  }
+
+  /** Begins a flow that is new to the router. */
+  #check(now: Instant): void {
+    const { stunServer: server } = this.#options
+    const via = this.#watch?.take(now)
+    if (via === undefined || server === undefined) return
+    this.#checks.add(this.#stun.request(now, { server, via, schedule: CHECK_SCHEDULE }))
   }
 
   #becomeReady(now: Instant): void {

@@ -43,6 +43,8 @@ export type AttemptVerdict =
   /** The peer did not follow, or no note came through the relay. */
   | 'unanswered'
   | 'no-sockets'
+  /** The router began to lose new flows: `table-watch.ts`. */
+  | 'table-full'
   /** The budget did not allow it: `punch-budget.ts`. */
   | 'forbidden'
   | 'given-up'
@@ -82,7 +84,7 @@ type Outlook = Plan | Hopeless | { readonly kind: 'plain' }
 export class Attempts {
   readonly #options: AttemptsOptions
   readonly #events = new OutboundQueue<SocketEvent>()
-  readonly #kept = new Set<SocketId>() // ≤ MOST_SOCKETS, until their pairs are dead
+  readonly #kept = new Set<SocketId>() // ≤ 256, until their pairs are dead
   readonly #records: AttemptRecord[] = [] // ≤ MAX_RECORDS, oldest dropped
   #outlook: Outlook = { kind: 'plain' }
   #running: { readonly attempt: Attempt; readonly subject: AttemptSubject } | undefined

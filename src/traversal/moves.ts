@@ -26,6 +26,8 @@ export interface Pair {
 
 export interface Moves {
   readonly socketCount: number
+  /** Further sockets, for `table-watch.ts`. */
+  readonly watchCount: number
   /** Socket 0 asks STUN: our note tells its port. Else it tells the local port of socket 0 where that means anything. */
   readonly tells: 'nothing' | 'stun-port' | 'local-port'
   /** When the sockets are open. */
@@ -47,8 +49,11 @@ type Reaction = (
 export const MOST_PROBES = 1024
 export const MOST_BLOCK_PROBES = 4096
 
-/** As many sockets as a birthday attempt may open: with 1,024 probes 98 % in the whole range of ports. */
-export const MOST_SOCKETS = 256
+/** A check in 400 ms, for the 5 s that a birthday attempt takes. */
+const WATCH_SOCKETS = 12
+
+/** A birthday attempt may open 256 sockets in all: with 1,024 probes that makes 98 % in the whole range of ports. */
+const MOST_SOCKETS = 256 - WATCH_SOCKETS
 
 /** A quarter of them does where the range is no larger than this. */
 const SMALL_RANGE_PORTS = 16_384
@@ -119,6 +124,7 @@ function freshSockets({ peerEndpoint }: Pair): Moves {
   })
   return {
     socketCount: 1,
+    watchCount: 0,
     tells: 'stun-port',
     opening: nothing,
     meeting: ([socket], port) => [
@@ -144,6 +150,7 @@ function predicting({ peer, peerEndpoint }: Pair): Moves {
         }))
   return {
     socketCount: 0,
+    watchCount: 0,
     tells: 'nothing',
     opening: nothing,
     meeting: (_, port) =>
@@ -164,6 +171,7 @@ function predicting({ peer, peerEndpoint }: Pair): Moves {
 function predicted({ own, peerEndpoint }: Pair): Moves {
   return {
     socketCount: 1,
+    watchCount: 0,
     tells: own.ports.kind === 'local' ? 'local-port' : 'stun-port',
     opening: ([socket]) => [
       {
@@ -197,6 +205,7 @@ function predictingBoth({ own, peer, peerEndpoint }: Pair): Moves {
   return {
     // The first one only asks STUN, or is the only one whose port is told.
     socketCount: isLocal ? 1 : 1 + BOTH_SOCKETS,
+    watchCount: 0,
     tells: isLocal ? 'local-port' : 'stun-port',
     opening: nothing,
     meeting: (sockets, port) =>
@@ -223,6 +232,7 @@ function openingMany({ own, peer, peerEndpoint }: Pair): Moves {
   const sprayMs = sprayCount(own.ports) * SPRAY_PACE_MS
   return {
     socketCount,
+    watchCount: WATCH_SOCKETS,
     tells: 'nothing',
     opening: (sockets) => (isAimed ? [] : plan(openers(sockets, [peerEndpoint.port]))),
     meeting: (sockets, port) =>
@@ -258,6 +268,7 @@ function spraying({ own, peer, peerEndpoint, random }: Pair): Moves {
   ]
   return {
     socketCount: isPredicted ? 1 : 0,
+    watchCount: WATCH_SOCKETS,
     tells: !isPredicted ? 'nothing' : own.ports.kind === 'local' ? 'local-port' : 'stun-port',
     // The mapping towards the peer's address is made right after the sample that tells where it is.
     opening: ([socket]) =>
@@ -282,6 +293,7 @@ function sprayingBlock({ peer, peerEndpoint, random }: Pair): Moves {
   const passMs = ports.length * BLOCK_SOCKETS_A_SIDE * BLOCK_PACE_MS
   return {
     socketCount: BLOCK_SOCKETS_A_SIDE,
+    watchCount: WATCH_SOCKETS,
     tells: 'nothing',
     opening: (sockets) => [{ delayMs: 0, paceMs: BLOCK_PACE_MS, shots: pass(sockets, true) }],
     meeting: nothing,

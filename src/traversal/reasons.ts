@@ -16,6 +16,7 @@ export const pathReasons = [
   'attempt-unanswered',
   'attempt-forbidden',
   'no-sockets',
+  'router-table-full',
   'nothing-heard',
   'heard-but-unanswered',
   'direct-lost',
@@ -50,6 +51,7 @@ export const remedies: Readonly<Record<PathReason, string>> = {
     'this daemon was told to guess no ports ("port-guessing = false"): allow it, or enable PCP or UPnP on the router',
   'no-sockets':
     'the system gave this daemon no more sockets: raise the limit of open files of the service',
+  'router-table-full': `a router’s table of flows was full, so guessing ports was stopped: end what opens many connections there, or ${EITHER_SIDE}`,
   'nothing-heard': `no packet came through in either direction: ${EITHER_SIDE}`,
   'heard-but-unanswered': `the buddy's packets arrive here but ours do not arrive there: ${EITHER_SIDE}`,
   'direct-lost':

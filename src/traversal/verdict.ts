@@ -48,6 +48,8 @@ function reasonOf(last: AttemptVerdict): PathReason {
       return 'attempt-unanswered'
     case 'no-sockets':
       return 'no-sockets'
+    case 'table-full':
+      return 'router-table-full'
     case 'forbidden':
       return 'attempt-forbidden'
   }

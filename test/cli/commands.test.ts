@@ -47,6 +47,7 @@ const path: PathView = {
   reason: 'policy',
   remedy: 'holler buddy policy bob --path auto',
   strategies: ['direct'],
+  attempts: [{ strategy: 'birthday', verdict: 'failed', probes: 1024 }],
   candidates: [{ side: 'remote', kind: 'host', endpoint: '10.0.0.3:40000' }],
 }
 

@@ -34,6 +34,8 @@ export interface NatBehaviour {
   readonly blocksUnsolicitedMs?: number
   /** With several addresses: does an inside host keep one (`paired`) or get any? `paired` when absent. */
   readonly pooling?: 'paired' | 'arbitrary'
+  /** A port may be given again for another destination, as on Linux and most carriers' NATs. Only where mapping is by port. */
+  readonly overlapsPorts?: boolean
   readonly maxMappings?: number
   /** What a full table does with a new mapping; `drop` when absent. */
   readonly whenFull?: 'drop' | 'evict-oldest'
@@ -57,6 +59,8 @@ interface Mapping {
   readonly key: string
   readonly inside: Endpoint
   readonly outside: Endpoint
+  /** Under which packets from outside find it. */
+  readonly outsideKey: string
   readonly createdAt: number
   expiresAt: number
   readonly sessions: Map<EndpointKey, Session>
@@ -69,7 +73,7 @@ export class Nat {
   readonly behaviour: NatBehaviour
   readonly #random: Random
   readonly #byKey = new Map<string, Mapping>() // ≤ maxMappings; in order of age
-  readonly #byOutside = new Map<EndpointKey, Mapping>()
+  readonly #byOutside = new Map<string, Mapping>()
   readonly #pairedAddress = new Map<string, string>()
   readonly #poisonedUntil = new Map<string, number>()
   readonly #blockedUntil = new Map<string, number>()
@@ -121,7 +125,7 @@ export class Nat {
 
   inbound(now: number, packet: Packet): NatResult {
     if ((this.#blockedUntil.get(packet.from.address) ?? 0) > now) return dropped('blocked')
-    const mapping = this.#live(now, this.#byOutside.get(keyOf(packet.to)))
+    const mapping = this.#live(now, this.#byOutside.get(this.#outsideKey(packet.to, packet.from)))
     if (mapping === undefined || !this.#admits(now, mapping, packet.from)) {
       this.#handleUnsolicited(now, packet)
       return dropped(mapping === undefined ? 'no-mapping' : 'filtered')
@@ -145,30 +149,46 @@ export class Nat {
     const key = mappingKey(this.behaviour.mapping, from, to)
     const exceptional = this.#live(now, this.#byKey.get(`${key} towards ${keyOf(to)}`))
     if (exceptional !== undefined) return exceptional
-    const mapping = this.#live(now, this.#byKey.get(key)) ?? this.#create(now, key, from)
+    const mapping = this.#live(now, this.#byKey.get(key)) ?? this.#create(now, key, from, to)
     if (mapping === undefined || !this.#isPoisonedTowards(now, mapping, to)) return mapping
-    return this.#create(now, `${key} towards ${keyOf(to)}`, from, to)
+    return this.#create(now, `${key} towards ${keyOf(to)}`, from, to, true)
   }
 
-  #create(now: number, key: string, inside: Endpoint, poisoned?: Endpoint): Mapping | undefined {
+  #create(
+    now: number,
+    key: string,
+    inside: Endpoint,
+    to: Endpoint,
+    isPoisoned = false,
+  ): Mapping | undefined {
     if (!this.#makeRoom(now)) return undefined
     const address = this.#outsideAddress(inside.address)
     const port = this.#allocator(address).allocate({
       insideAddress: inside.address,
       insidePort: inside.port,
-      isFree: (candidate) => this.#isFree(now, { ...inside, address, port: candidate }, poisoned),
+      isFree: (candidate) =>
+        this.#isFree(now, { ...inside, address, port: candidate }, to, isPoisoned),
     })
     if (port === undefined) return undefined
     const outside: Endpoint = { family: inside.family, address, port }
-    const mapping = { key, inside, outside, createdAt: now, expiresAt: now, sessions: new Map() }
+    const outsideKey = this.#outsideKey(outside, to)
+    const times = { createdAt: now, expiresAt: now }
+    const mapping = { key, inside, outside, outsideKey, ...times, sessions: new Map() }
     this.#byKey.set(key, mapping)
-    this.#byOutside.set(keyOf(outside), mapping)
+    this.#byOutside.set(outsideKey, mapping)
     return mapping
   }
 
-  #isFree(now: number, outside: Endpoint, towards: Endpoint | undefined): boolean {
-    if (this.#live(now, this.#byOutside.get(keyOf(outside))) !== undefined) return false
-    return towards === undefined || !this.#isPoisoned(now, outside, towards)
+  #isFree(now: number, outside: Endpoint, towards: Endpoint, isPoisoned: boolean): boolean {
+    const taken = this.#byOutside.get(this.#outsideKey(outside, towards))
+    if (this.#live(now, taken) !== undefined) return false
+    return !isPoisoned || !this.#isPoisoned(now, outside, towards)
+  }
+
+  #outsideKey(outside: Endpoint, remote: Endpoint): string {
+    const { overlapsPorts = false, mapping } = this.behaviour
+    const isByFlow = overlapsPorts && mapping === 'address-and-port-dependent'
+    return isByFlow ? flowKey(outside, remote) : keyOf(outside)
   }
 
   #makeRoom(now: number): boolean {
@@ -196,8 +216,8 @@ export class Nat {
 
   #remove(mapping: Mapping): void {
     if (this.#byKey.get(mapping.key) === mapping) this.#byKey.delete(mapping.key)
-    const outside = keyOf(mapping.outside)
-    if (this.#byOutside.get(outside) === mapping) this.#byOutside.delete(outside)
+    const { outsideKey } = mapping
+    if (this.#byOutside.get(outsideKey) === mapping) this.#byOutside.delete(outsideKey)
   }
 
   #sessionOf(mapping: Mapping, remote: Endpoint): Session {

@@ -1,5 +1,6 @@
 /** A path agent in a calm world, opposite a peer that does exactly what the test says. */
 import type { Endpoint } from '../../src/core/endpoint.ts'
+import type { SocketId } from '../../src/core/machine.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import type { Running, World } from '../sim/world.ts'
 import type { SimSocket } from '../sim/host.ts'
@@ -57,8 +58,16 @@ export class Stage {
     })
     this.running = world.attach(host, this.agent, {
       port: 5000,
-      onEvent: (event) => this.events.push({ at: world.now, event }),
+      onEvent: (event) => {
+        this.events.push({ at: world.now, event })
+        if (event.kind === 'socket-wanted') this.#open(event.socket)
+      },
     })
+  }
+
+  #open(socket: SocketId): void {
+    const { port } = this.running.addSocket(socket, {})
+    this.running.change((now) => this.agent.socketOpened(now, socket, at('0.0.0.0', port)))
   }
 
   get agentEndpoint(): Endpoint {

@@ -194,6 +194,30 @@ describe('an attempt and routers that take offence', () => {
   })
 })
 
+describe('an attempt and a small router', () => {
+  it('stops when the router loses new flows', () => {
+    simulate(1, (world) => {
+      const small = { ...perPort(random), maxMappings: 200 }
+      const scene = meet(world, fixed, small)
+      const bob = scene.bob.router?.nat
+      let fullSince = Infinity
+      world.tap((stage, _packet, _where, why) => {
+        if (stage === 'dropped' && why === 'table-full') fullSince = Math.min(fullSince, world.now)
+      })
+      world.block(scene.alice.host, scene.bob.host) // nothing is hit
+
+      assert.equal(scene.punch(4000), false)
+
+      assert.ok((bob?.mappingCount ?? 0) >= 200)
+      const [first] = scene.bob.report.attempts
+      assert.equal(first?.verdict, 'table-full')
+      assert.ok(world.now - fullSince > 1000)
+      world.runFor(10_000)
+      assert.equal(scene.bob.running.socketCount, 0)
+    })
+  })
+})
+
 describe('attempts and the user', () => {
   it('are not made where they are forbidden on either side', () => {
     for (const forbidding of [0, 1]) {

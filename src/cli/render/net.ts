@@ -51,6 +51,10 @@ export function renderPath(path: PathView, paint: Paint): string {
     ['reason', visibleText(path.reason)],
     ['remedy', visibleText(path.remedy)],
     ['tried', path.strategies.map(visibleText).join(', ')],
+    ...path.attempts.map(({ strategy, verdict, probes }) => [
+      'attempt',
+      `${visibleText(strategy)}: ${visibleText(verdict)}, ${probes} probes`,
+    ]),
     ...path.candidates.map(({ side, kind: candidate, endpoint }) => [
       side === 'local' ? 'ours' : 'theirs',
       `${endpoint}  ${visibleText(candidate)}`,

@@ -84,6 +84,8 @@ const path = z.object({
   reason: z.string(),
   remedy: z.string(),
   strategies: z.array(z.string()),
+  /** What was tried beyond plain probes, oldest first, and how each ended. */
+  attempts: z.array(z.object({ strategy: z.string(), verdict: z.string(), probes: z.number() })),
   candidates: z.array(
     z.object({ side: z.enum(['local', 'remote']), kind: z.string(), endpoint: z.string() }),
   ),
