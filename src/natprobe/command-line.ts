@@ -25,6 +25,8 @@ export interface ProbeRequest {
   readonly bind?: Endpoint
   /** A report to compare with: the name of its file. */
   readonly compareWith?: string
+  /** Another host's report: the name of its file. */
+  readonly peerFile?: string
   readonly isAnonymized: boolean
   /** Where to write the page: the name of a file. */
   readonly pageFile?: string
@@ -44,6 +46,7 @@ interface Options {
   readonly bind?: string
   readonly lifetime: LifetimeMode
   readonly compare?: string
+  readonly peer?: string
   readonly anonymize?: boolean
   readonly every?: string
   readonly report?: string
@@ -91,6 +94,7 @@ function declared(version: string, write: (text: string) => void): Command {
     )
     .option('--bind <ADDRESS[:PORT]>', 'the local address to test')
     .option('--compare <FILE>', 'tell what changed since that report (of --json)')
+    .option('--peer <FILE>', 'predict the path to the host of that report: strategy, chance, time')
     .option('--anonymize', 'replace addresses and server names, for bug reports')
     .option('--every <DURATION>', 'repeat (30s, 5m, 1h) and tell what changed')
     .option('--report <FILE.html>', 'write a page with pictures as well')
@@ -124,6 +128,7 @@ function requestFrom(names: readonly string[], options: Options): Decoded<ProbeR
     isJson: options.json === true,
     isAnonymized: options.anonymize === true,
     ...(options.compare === undefined ? {} : { compareWith: options.compare }),
+    ...(options.peer === undefined ? {} : { peerFile: options.peer }),
     ...(options.report === undefined ? {} : { pageFile: options.report }),
     ...(everyMs === undefined ? {} : { everyMs: everyMs.value }),
   } as const

@@ -12,6 +12,7 @@ import { systemClock } from '../io/system-clock.ts'
 import { Pseudonyms } from './anonymize.ts'
 import { type ProbeRequest, readCommandLine, type ServerName } from './command-line.ts'
 import { resolve } from './command/names.ts'
+import { predictPath } from './command/peer-prediction.ts'
 import { runTests } from './command/run-tests.ts'
 import { usualServers } from './command/usual-servers.ts'
 import { changesBetween, type OldReport, readOldReport } from './compare.ts'
@@ -43,13 +44,15 @@ async function main(args: readonly string[]): Promise<number> {
 
 /** Once, or again and again until a signal: then the last run's verdict is the exit status. */
 async function probe(request: ProbeRequest): Promise<number> {
-  const { compareWith, everyMs } = request
+  const { compareWith, everyMs, peerFile } = request
+  const peer = peerFile === undefined ? undefined : await oldReport(peerFile)
   const pseudonyms = new Pseudonyms()
   let before = compareWith === undefined ? undefined : await oldReport(compareWith)
   const ended = everyMs === undefined ? undefined : endedBySignal()
   for (let run = 1; ; run++) {
     const startedAt = systemClock.now()
-    const report = await probeOnce(request)
+    const found = await probeOnce(request)
+    const report = peer === undefined ? found : { ...found, peer: predictPath({ ...found }, peer) }
     await show(request, pseudonyms, report, before, run)
     const isLast =
       everyMs === undefined ||

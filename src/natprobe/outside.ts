@@ -45,6 +45,15 @@ export interface PortMappingReport {
   readonly doubleNat?: { readonly value: boolean; readonly confidence: number }
 }
 
+/** Of the path to the host of another report. `relay` with a reason where nothing else is to be expected. */
+export interface PeerPrediction {
+  readonly strategy: string
+  /** Of a direct path, 0 to 1. */
+  readonly chance: number
+  readonly expectedSeconds: number | null
+  readonly why?: string
+}
+
 /** RFC 7050's question, answered. */
 export type Ipv4OnlyAnswer =
   | { readonly kind: 'addresses'; readonly addresses: readonly string[] }

@@ -10,6 +10,7 @@ import {
   type Nat64Finding,
   NOTHING_OUTSIDE,
   type Outside,
+  type PeerPrediction,
   type PortMappingReport,
 } from './outside.ts'
 import type { PortAllocation } from './port-allocation.ts'
@@ -86,6 +87,8 @@ export interface Report {
   readonly captivePortal?: { readonly value: boolean; readonly confidence: number }
   /** Where there is no IPv6 to test; else it is in its family. */
   readonly nat64?: Nat64Finding
+  /** To the host of the report that `--peer` names. */
+  readonly peer?: PeerPrediction
   readonly servers: readonly ServerReport[]
   /** Since the report that this one was compared with. */
   readonly changes?: readonly Change[]

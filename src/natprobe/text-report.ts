@@ -3,7 +3,7 @@ import type { Change } from './compare.ts'
 import type { Finding } from './finding.ts'
 import type { Lifetime } from './lifetime-judgement.ts'
 import type { PortAllocation } from './port-allocation.ts'
-import type { PortMappingFinding, PortMappingReport } from './outside.ts'
+import type { PeerPrediction, PortMappingFinding, PortMappingReport } from './outside.ts'
 import type { EgressReport, FamilyName, FamilyReport, Report, ServerReport } from './report.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -114,15 +114,21 @@ function sizeText({ value }: Finding<number | 'unknown'>): string {
 
 /** What belongs to no family: the gateway's port mapping, and which ports are let out. */
 export function aroundRows(report: Report): readonly Row[] {
-  const { portMapping, egress, captivePortal, nat64 } = report
+  const { portMapping, egress, captivePortal, nat64, peer } = report
   const rows: readonly (Row | undefined)[] = [
     ...(portMapping === undefined ? [] : portMappingRows(portMapping)),
     egress === undefined ? undefined : ['UDP ports reached', portsText(egress.udp)],
     egress === undefined ? undefined : ['TCP ports reached', portsText(egress.tcp)],
     yesOrNo('captive portal', captivePortal),
     nat64 === undefined ? undefined : ['NAT64', nat64.value ?? 'none'],
+    peer === undefined ? undefined : ['path to the peer', peerText(peer)],
   ]
   return rows.filter((row) => row !== undefined)
+}
+
+function peerText({ strategy, chance, expectedSeconds, why }: PeerPrediction): string {
+  if (expectedSeconds === null) return `${strategy} (${why ?? 'no direct path'})`
+  return `${strategy}, ${Math.round(100 * chance)} % within about ${expectedSeconds} s`
 }
 
 function portMappingRows({

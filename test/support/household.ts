@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly listen?: string
   readonly udp?: string
   readonly udpAlt?: string
+  /** `53,443` */
+  readonly udpEgress?: string
   readonly prefix?: readonly string[]
 }
 
@@ -47,6 +49,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     args: [
       ...['--data', dataDir, '--listen', listen, '--udp', udp, '--open-registration'],
       ...(udpAlt === undefined ? [] : ['--udp-alt', udpAlt]),
+      ...(options.udpEgress === undefined ? [] : ['--udp-egress', options.udpEgress]),
     ],
     prefix,
   })

@@ -22,7 +22,7 @@ import type { PortMapperEvent } from '../../traversal/port-mapping/port-mapper-e
 import type { PortMappingFinding, PortMappingReport } from '../outside.ts'
 
 /** A gateway on the LAN needs milliseconds; what has not answered by then speaks the protocol not. */
-const GRANT_MS = 2_500
+const GRANT_MS = 4_000
 const RELEASE_MS = 1_000
 
 interface Gateway {
