@@ -6,7 +6,20 @@ import type { PathQuality } from './path-quality.ts'
 export const ACTIVE_HEARTBEAT_MS = 2000
 
 /** Else: half of the shortest mapping lifetime that is common (30 s). RFC 8445 §11 has the same 15 s. */
-export const IDLE_HEARTBEAT_MS = 15_000
+const IDLE_HEARTBEAT_MS = 15_000
+
+/** Where a NAT's lifetime is known: a question may come late, and its answer be lost once. */
+const LIFETIME_SHARE = 0.6
+const LEAST_IDLE_MS = 10_000
+/** Another NAT on the way may have the 30 s that are common, and nobody measured it. */
+const MOST_IDLE_MS = 25_000
+
+/** How often a pair is asked while no data flows, by the shorter of the lifetimes that either side's NAT is known to have. */
+export function idleHeartbeatMs(lifetimesMs: readonly (number | undefined)[]): number {
+  const known = lifetimesMs.filter((lifetimeMs) => lifetimeMs !== undefined)
+  if (known.length === 0) return IDLE_HEARTBEAT_MS
+  return Math.min(MOST_IDLE_MS, Math.max(LEAST_IDLE_MS, LIFETIME_SHARE * Math.min(...known)))
+}
 
 /** Data within this time counts as flowing. */
 export const ACTIVE_WINDOW_MS = 45_000

@@ -28,7 +28,7 @@ import type { SocketEvent } from './attempt.ts'
 import { Attempts } from './attempts.ts'
 import type { PathPolicy } from './candidate.ts'
 import type { CandidatePair } from './candidate-pair.ts'
-import { ACTIVE_HEARTBEAT_MS, ACTIVE_WINDOW_MS, IDLE_HEARTBEAT_MS } from './heartbeat.ts'
+import { ACTIVE_HEARTBEAT_MS, ACTIVE_WINDOW_MS, idleHeartbeatMs } from './heartbeat.ts'
 import { DEFAULT_OPENER_TTL } from './opener.ts'
 import type { Path } from './path.ts'
 import { scoreOf } from './path-choice.ts'
@@ -104,6 +104,8 @@ export class PathAgent implements Machine<PathAgentEvent> {
   #lastDataAt: Instant | undefined
   #hasLostDirect = false
   #isPinged = false
+  /** Between two questions while no data flows. */
+  #idleMs = idleHeartbeatMs([])
 
   constructor(options: PathAgentOptions) {
     const { role, key, policy, local, random, purses } = options
@@ -132,6 +134,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
   /** What the NATs do, as far as both sides know it: decides what is tried beyond plain probes. */
   setNats(now: Instant, nats: Nats): void {
     this.#nats = nats
+    this.#idleMs = idleHeartbeatMs([nats.local?.lifetimeMs, nats.remote?.lifetimeMs])
     this.#replan(now)
   }
 
@@ -404,7 +407,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
 
   #intervalFor(now: Instant, pair: CandidatePair): number {
     const isWatched = pair === this.#selection.current && this.#isActive(now)
-    return isWatched ? ACTIVE_HEARTBEAT_MS : IDLE_HEARTBEAT_MS
+    return isWatched ? ACTIVE_HEARTBEAT_MS : this.#idleMs
   }
 
   #isActive(now: Instant): boolean {
