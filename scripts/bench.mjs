@@ -1,0 +1,23 @@
+/**
+ * `npm run bench -- NAME [OPTIONS]`: measurements; without a name it lists them. What is measured against others runs the
+ * build in dist/, and the others are packages of scripts/bench/package.json alone, installed when first needed.
+ */
+import { ensureBuilt, ensureInstalled, giveUp } from './bootstrap.mjs'
+
+const benches = {
+  'reliable-udp': 'our connection beside other transports: CPU, rates, latency, loss, fairness',
+  soak: '10 GB over an impaired link: every byte checked, memory flat, quiet at the end',
+}
+
+const [name, ...options] = process.argv.slice(2)
+if (name === undefined) {
+  console.log('npm run bench -- NAME [OPTIONS]    (--help tells the options)\n')
+  for (const [bench, what] of Object.entries(benches)) console.log(`  ${bench.padEnd(14)} ${what}`)
+  process.exit(0)
+}
+if (!Object.hasOwn(benches, name)) giveUp(`No bench "${name}"; there are ${Object.keys(benches)}`)
+ensureInstalled()
+ensureBuilt()
+await import('tsx/esm')
+const { main } = await import(`./bench/${name}.ts`)
+process.exitCode = await main(options)

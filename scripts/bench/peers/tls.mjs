@@ -1,0 +1,3 @@
+import { connect as connectTcp } from './tcp.mjs'
+
+export const connect = (role, addresses) => connectTcp(role, addresses, true)

@@ -1,0 +1,3 @@
+import { connect as connectUdx } from './udx.mjs'
+
+export const connect = (role, addresses) => connectUdx(role, addresses, true)
