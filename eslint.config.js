@@ -68,6 +68,21 @@ export default defineConfig(
     },
   },
   {
+    // The peers of a bench are whole programs in plain JavaScript: their packages have no types.
+    files: ['scripts/bench/**/*.mjs'],
+    languageOptions: {
+      globals: {
+        Buffer: 'readonly',
+        clearInterval: 'readonly',
+        clearTimeout: 'readonly',
+        performance: 'readonly',
+        queueMicrotask: 'readonly',
+        setInterval: 'readonly',
+        setTimeout: 'readonly',
+      },
+    },
+  },
+  {
     files: ['**/*.mjs', '**/*.js', '**/*.cjs'],
     languageOptions: {
       globals: { process: 'readonly', console: 'readonly', URL: 'readonly', module: 'writable' },

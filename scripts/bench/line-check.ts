@@ -1,9 +1,10 @@
 /** Whether the line does what it was told, by raw datagrams: a bench on a wrong line measures nothing. */
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { LinkConditions } from '../../test/sim/link.ts'
-import type { BenchNetwork, Place } from './network.ts'
+import { type BenchNetwork, commandIn, type Place } from './network.ts'
 
 const PROBE = fileURLToPath(new URL('line-probe.mjs', import.meta.url))
 /** This process and the line's may each come late by as much on a busy machine. */
@@ -50,7 +51,7 @@ export async function checkLine(
   }
 }
 
-function start({ prefix }: Place, args: readonly string[]) {
-  const [command = process.execPath, ...rest] = [...prefix, process.execPath, PROBE, ...args]
+function start(place: Place, args: readonly string[]): ChildProcessByStdio<null, Readable, null> {
+  const [command, ...rest] = commandIn(place, [process.execPath, PROBE, ...args])
   return spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
 }

@@ -12,6 +12,15 @@ export interface Place {
   readonly prefix: readonly string[]
 }
 
+/** A command as it has to be started to run there. */
+export function commandIn(
+  { prefix }: Place,
+  [command, ...args]: readonly [string, ...string[]],
+): [string, ...string[]] {
+  const [first, ...rest] = prefix
+  return first === undefined ? [command, ...args] : [first, ...rest, command, ...args]
+}
+
 export interface BenchNetwork {
   readonly left: Place
   readonly right: Place

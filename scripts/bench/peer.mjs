@@ -2,8 +2,11 @@
  * One of the two processes of a run: connects by a transport, then does its half of a workload. Spoken to by IPC
  * (`run.ts`). Times between the two are of one clock, CLOCK_MONOTONIC, in milliseconds.
  */
+import { createHash, randomBytes } from 'node:crypto'
+
 const clock = () => Number(process.hrtime.bigint()) / 1e6
 
+const RANDOM = randomBytes(1024 * 1024)
 const CHUNK = Buffer.alloc(64 * 1024, 7)
 const MESSAGE_BYTES = 100
 /** What is still on its way when the last message was sent has this long to come. */
@@ -50,15 +53,31 @@ function writeAll(pipe, nextChunk) {
   })
 }
 
+/** Until the other side says that all has come. */
+async function sendBytes(pipe, bytes) {
+  const answer = received(pipe, 1)
+  let left = bytes
+  await writeAll(pipe, () => {
+    if (left <= 0) return undefined
+    const chunk = CHUNK.subarray(0, Math.min(left, CHUNK.length))
+    left -= chunk.length
+    return chunk
+  })
+  await answer
+}
+
 const sleepUntil = (at) => new Promise((resolve) => setTimeout(resolve, Math.max(0, at - clock())))
 
 function received(pipe, bytes) {
   return new Promise((resolve) => {
     let left = bytes
-    pipe.on('data', (data) => {
+    const take = (data) => {
       left -= data.length
-      if (left <= 0) resolve()
-    })
+      if (left > 0) return
+      pipe.off('data', take)
+      resolve()
+    }
+    pipe.on('data', take)
   })
 }
 
@@ -105,30 +124,50 @@ function sampleBytes(pipe) {
   }
 }
 
+/** A window into random bytes that moves, so that no two chunks in a row are alike. */
+function soakChunk(offset) {
+  const from = (offset / 64) % (RANDOM.length - CHUNK.length)
+  return Buffer.from(RANDOM.subarray(Math.floor(from), Math.floor(from) + CHUNK.length))
+}
+
+function watchMemory(bytes) {
+  const taken = []
+  const used = () => {
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  // Of many samples the least counts: what the garbage collector has not come to yet is no leak.
+  return {
+    note(done) {
+      const slot = Math.floor((20 * done) / bytes)
+      taken[slot] = Math.min(taken[slot] ?? Infinity, used())
+    },
+    result: () => ({
+      early: Math.min(...taken.slice(4, 8)),
+      late: Math.min(...taken.slice(15, 19)),
+    }),
+  }
+}
+
 const chunksUntil = (at) => () => (clock() < at ? CHUNK : undefined)
 
 const workloads = {
-  /** So many bytes, then a byte back. */
+  /** So many bytes, then a byte back; before it the same with `warmUpBytes`, so that what compiles has compiled. */
   bulk: {
-    async client({ bulk }, { bytes }, started) {
+    async client({ bulk }, { warmUpBytes, bytes }, started) {
       await started
-      const answer = received(bulk, 1)
-      let left = bytes
+      await sendBytes(bulk, warmUpBytes)
       const startedAt = clock()
       process.send({ kind: 'mark', name: 'start' })
-      await writeAll(bulk, () => {
-        if (left <= 0) return undefined
-        const chunk = CHUNK.subarray(0, Math.min(left, CHUNK.length))
-        left -= chunk.length
-        return chunk
-      })
-      await answer
+      await sendBytes(bulk, bytes)
       process.send({ kind: 'mark', name: 'end' })
       return { ms: clock() - startedAt }
     },
-    async server({ bulk }, { bytes }) {
-      await received(bulk, bytes)
-      bulk.write(Buffer.alloc(1))
+    async server({ bulk }, { warmUpBytes, bytes }) {
+      for (const phaseBytes of [warmUpBytes, bytes]) {
+        await received(bulk, phaseBytes)
+        bulk.write(Buffer.alloc(1))
+      }
       return {}
     },
   },
@@ -219,6 +258,42 @@ const workloads = {
       const messages = count === 0 ? [] : takeMessages(chat, count, limitMs)
       await sleepUntil(clock() + seconds * 1000 + 500)
       return { latencies: await messages, count, samples: stop() }
+    },
+  },
+  /** Pseudo-random bytes, hashed on both sides; memory after a quarter and at the end. */
+  soak: {
+    async client({ bulk }, { bytes }, started) {
+      await started
+      const hash = createHash('sha256')
+      const answer = received(bulk, 1)
+      const memory = watchMemory(bytes)
+      const startedAt = clock()
+      let sent = 0
+      await writeAll(bulk, () => {
+        if (sent >= bytes) return undefined
+        const chunk = soakChunk(sent).subarray(0, Math.min(CHUNK.length, bytes - sent))
+        hash.update(chunk)
+        sent += chunk.length
+        memory.note(sent)
+        return chunk
+      })
+      await answer
+      return { ms: clock() - startedAt, digest: hash.digest('hex'), ...memory.result() }
+    },
+    async server({ bulk }, { bytes }) {
+      const hash = createHash('sha256')
+      const memory = watchMemory(bytes)
+      let left = bytes
+      await new Promise((resolve) => {
+        bulk.on('data', (data) => {
+          hash.update(data)
+          left -= data.length
+          memory.note(bytes - left)
+          if (left <= 0) resolve()
+        })
+      })
+      bulk.write(Buffer.alloc(1))
+      return { digest: hash.digest('hex'), ...memory.result() }
     },
   },
   messages: {

@@ -1,8 +1,9 @@
 /** One run: two fresh processes, one transport, one workload. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { BenchNetwork, Place } from './network.ts'
+import { type BenchNetwork, commandIn, type Place } from './network.ts'
 
 export interface Transport {
   readonly name: string
@@ -13,7 +14,8 @@ export interface Transport {
 }
 
 export type Workload =
-  | { readonly kind: 'bulk'; readonly bytes: number }
+  | { readonly kind: 'soak'; readonly bytes: number }
+  | { readonly kind: 'bulk'; readonly warmUpBytes: number; readonly bytes: number }
   | { readonly kind: 'pingPong' | 'pipelined'; readonly count: number }
   | { readonly kind: 'messages'; readonly seconds: number; readonly everyMs: number }
   | {
@@ -39,7 +41,26 @@ export interface Outcome {
   readonly stats: unknown
 }
 
+export interface SoakHalf {
+  readonly digest: string
+  /** Memory in use, in bytes: the least in the second fifth, and in the last. */
+  readonly early: number
+  readonly late: number
+  readonly stats: unknown
+}
+
+export interface SoakOutcome {
+  readonly seconds: number
+  readonly near: SoakHalf
+  readonly far: SoakHalf
+  /** CPU of both processes in two seconds after everything was acknowledged. */
+  readonly quietCpuSeconds: number
+}
+
 interface HalfResult {
+  readonly digest?: string
+  readonly early?: number
+  readonly late?: number
   readonly ms?: number
   readonly latencies?: readonly number[]
   readonly count?: number
@@ -65,6 +86,9 @@ const PEER = fileURLToPath(new URL('peer.mjs', import.meta.url))
 const TICKS_PER_SECOND = 100 // sysconf(_SC_CLK_TCK), on Linux always
 const CONNECT_LIMIT_MS = 20_000
 const LONGEST_RUN_MS = 180_000
+/** After the last byte: acknowledgements and the receiver's last windows are still on their way. */
+const SETTLE_MS = 1_000
+const QUIET_MS = 2_000
 
 let nextPort = 30_000 + (process.pid % 20_000)
 
@@ -78,9 +102,9 @@ class Peer {
   onSignal: (message: FromPeer) => void = () => undefined
   readonly failed = new Promise<never>((_resolve, reject) => (this.#onFailed = reject))
 
-  constructor(role: Role, { prefix }: Place, environment: Readonly<Record<string, string>>) {
+  constructor(role: Role, place: Place, environment: Readonly<Record<string, string>>) {
     this.role = role
-    const [command = process.execPath, ...args] = [...prefix, process.execPath, PEER]
+    const [command, ...args] = commandIn(place, [process.execPath, PEER])
     this.#child = spawn(command, args, {
       stdio: [
         'ignore',
@@ -162,6 +186,41 @@ export async function measure(
   }
 }
 
+/** Both are connected, and told to start. */
+async function connected(
+  network: BenchNetwork,
+  server: Peer,
+  client: Peer,
+  transport: string,
+  workload: Workload,
+  certificate: Certificate | undefined,
+): Promise<void> {
+  const [clientAt, serverAt] = [
+    { address: network.left.address, port: nextPort++ },
+    { address: network.right.address, port: nextPort++ },
+  ]
+  server.onSignal = (message) => client.send(message)
+  client.onSignal = (message) => server.send(message)
+  const begin = { transport, workload }
+  server.send({
+    ...begin,
+    role: 'server',
+    addresses: { own: serverAt, peer: clientAt, certificate },
+  })
+  const limit = timeLimit(CONNECT_LIMIT_MS, 'No connection')
+  await Promise.race([server.told('listening'), limit.error])
+  client.send({
+    ...begin,
+    role: 'client',
+    addresses: { own: clientAt, peer: serverAt, certificate },
+  })
+  const both = Promise.all([server.told('connected'), client.told('connected')])
+  await Promise.race([both, limit.error])
+  limit.clear()
+  server.send({ kind: 'start' })
+  client.send({ kind: 'start' })
+}
+
 async function between(
   network: BenchNetwork,
   server: Peer,
@@ -170,39 +229,12 @@ async function between(
   workload: Workload,
   certificate: Certificate,
 ): Promise<Outcome> {
-  const [clientAt, serverAt] = [
-    { address: network.left.address, port: nextPort++ },
-    { address: network.right.address, port: nextPort++ },
-  ]
-  server.onSignal = (message) => client.send(message)
-  client.onSignal = (message) => server.send(message)
-  const begin = { transport: transport.peer, workload }
-  server.send({
-    ...begin,
-    role: 'server',
-    addresses: { own: serverAt, peer: clientAt, certificate },
-  })
-  // Some tell when they listen; the others repeat until somebody does.
-  const pause = timeLimit(1_500, 'nobody said so')
-  await Promise.race([server.told('listening'), pause.error.catch(() => undefined)])
-  pause.clear()
-  client.send({
-    ...begin,
-    role: 'client',
-    addresses: { own: clientAt, peer: serverAt, certificate },
-  })
-  const limit = timeLimit(CONNECT_LIMIT_MS, 'No connection')
-  const connected = Promise.all([server.told('connected'), client.told('connected')])
-  await Promise.race([connected, limit.error])
-  limit.clear()
-
   let cpuSeconds = 0
   client.onMark = (name) => {
     const sum = client.cpuSeconds + server.cpuSeconds
     cpuSeconds = name === 'start' ? -sum : cpuSeconds + sum
   }
-  server.send({ kind: 'start' })
-  client.send({ kind: 'start' })
+  await connected(network, server, client, transport.peer, workload, certificate)
   const [near, far] = await Promise.all([client.told('result'), server.told('result')])
   const latencies = near.result.latencies ?? far.result.latencies ?? []
   return {
@@ -215,6 +247,34 @@ async function between(
     residentBytes: near.memory.rss + far.memory.rss,
     stats: near.stats,
   }
+}
+
+/** Our own connection, from left to right, with no limit of time. */
+export async function measureSoak(network: BenchNetwork, bytes: number): Promise<SoakOutcome> {
+  const [server, client] = [
+    new Peer('server', network.right, {}),
+    new Peer('client', network.left, {}),
+  ]
+  try {
+    await connected(network, server, client, 'ours', { kind: 'soak', bytes }, undefined)
+    const [near, far] = await Promise.all([client.told('result'), server.told('result')])
+    await sleep(SETTLE_MS)
+    const before = client.cpuSeconds + server.cpuSeconds
+    await sleep(QUIET_MS)
+    return {
+      seconds: (near.result.ms ?? 0) / 1000,
+      near: soakHalf(near.result, near.stats),
+      far: soakHalf(far.result, far.stats),
+      quietCpuSeconds: client.cpuSeconds + server.cpuSeconds - before,
+    }
+  } finally {
+    server.end()
+    client.end()
+  }
+}
+
+function soakHalf({ digest = '', early = 0, late = 0 }: HalfResult, stats: unknown): SoakHalf {
+  return { digest, early, late, stats }
 }
 
 interface TimeLimit {

@@ -1,8 +1,11 @@
 /** KCP (skywind3000's C core in node-kcp) in its usual fast mode; not encrypted. One conversation for each pipe. */
 import { once } from 'node:events'
 import dgram from 'node:dgram'
-import kcp from 'node-kcp'
+import { createRequire } from 'node:module'
 import { Pipe } from '../pipe.mjs'
+
+// The package's `main` is not its code.
+const kcp = createRequire(import.meta.url)('node-kcp/build/Release/kcp')
 
 const CONVERSATIONS = { bulk: 1, chat: 2 }
 const MTU = 1400
@@ -17,8 +20,10 @@ export async function connect(role, { own, peer }) {
     recvBufferSize: 4 * 1024 * 1024,
     lookup: (address, _options, callback) => callback(null, address, 4),
   })
+  const listening = once(socket, 'listening') // at once, with a lookup like this one
   socket.bind(own.port, own.address)
-  await once(socket, 'listening')
+  await listening
+  process.send({ kind: 'listening' })
   const sessions = Object.entries(CONVERSATIONS).map(([name, id]) => [name, newSession(id)])
 
   function newSession(id) {

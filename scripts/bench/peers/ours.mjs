@@ -15,6 +15,7 @@ export async function connect(role, { own, peer }) {
   const { address, port } = own
   const socket = await openUdpSocket({ address, port, lengthOf: packetBytes })
   socket.setDontFragment(true)
+  process.send({ kind: 'listening' })
   const isInitiator = role === 'client'
   const connection = new Connection({
     role: isInitiator ? 'initiator' : 'responder',

@@ -8,6 +8,7 @@ export async function connect(role, { own, peer }, isSecure = false) {
   const udx = new UDX()
   const socket = udx.createSocket()
   socket.bind(own.port, own.address)
+  process.send({ kind: 'listening' })
   const streams = {}
   for (const [name, [client, server]] of Object.entries(IDS)) {
     const [ownId, peerId] = role === 'client' ? [client, server] : [server, client]
