@@ -10,6 +10,13 @@ export function staticKeyStatement(staticPublic: Uint8Array): Uint8Array {
   return concatBytes(utf8('holler static key'), staticPublic)
 }
 
+/** "This prekey is mine": who seals a message with it knows for whom. */
+export function signedPrekeyStatement(number: number, prekey: Uint8Array): Uint8Array {
+  const numbered = Buffer.alloc(4)
+  numbered.writeUInt32BE(number)
+  return concatBytes(utf8('holler signed prekey'), numbered, prekey)
+}
+
 /** "This login is mine": bound to the one TLS session by its exporter (RFC 9266). */
 export function deviceLoginStatement(exporter: Uint8Array): Uint8Array {
   return concatBytes(utf8('holler device login'), exporter)

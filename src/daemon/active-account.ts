@@ -10,7 +10,9 @@ import type { Account, OwnPresence } from './accounts.ts'
 import { type Archive, type ArchiveOptions, openArchive } from './archive.ts'
 import { BuddySessions } from './buddy-sessions.ts'
 import type { EphemeralEvent } from './events.ts'
+import type { Device } from './keys.ts'
 import type { Network } from './network.ts'
+import { Prekeys } from './prekeys.ts'
 import { PresenceMirror } from './presence-mirror.ts'
 import { type Buddy, personOf } from './roster.ts'
 import { RosterPages } from './roster-pages.ts'
@@ -25,6 +27,7 @@ const MAX_REPORTED_ADDRESSES = 16
 
 export interface ActiveAccountOptions extends ArchiveOptions {
   readonly account: Account
+  readonly device: Device
   readonly network: Network
   readonly session: ServerSession
   readonly announce: (event: EphemeralEvent) => void
@@ -44,21 +47,27 @@ export class ActiveAccount {
   #account: Account
 
   static async open(options: ActiveAccountOptions): Promise<ActiveAccount> {
-    return new ActiveAccount(options, await openArchive(options, options.account.slot))
+    const { store, clock, random, device, account } = options
+    const { slot } = account
+    const prekeys = await Prekeys.open({ store, clock, random, device, slot })
+    return new ActiveAccount(options, await openArchive(options, slot), prekeys)
   }
 
-  private constructor(options: ActiveAccountOptions, archive: Archive) {
+  private constructor(options: ActiveAccountOptions, archive: Archive, prekeys: Prekeys) {
     this.#options = options
     this.#account = options.account
     this.#session = options.session
     this.archive = archive
     this.sessions = new BuddySessions({
       own: options.account.number,
+      device: options.device,
       archive,
       clock: options.clock,
       network: options.network,
       session: options.session,
       presence: this.presence,
+      prekeys,
+      isInvisible: () => this.#account.presence.state === 'invisible',
     })
     this.sessions.start()
   }
@@ -85,6 +94,7 @@ export class ActiveAccount {
     const { state, text } = this.#account.presence
     if (state !== 'online' || text !== '') this.#tell({ kind: 'set-presence', state, text })
     this.sessions.retryAll()
+    this.sessions.postman.online()
   }
 
   /** Worked off in order; what one says is on disk before the next is looked at. */
@@ -168,6 +178,7 @@ export class ActiveAccount {
       }
       case 'buddy-changed':
         await this.archive.roster.change(notice.buddy, notice.note)
+        this.sessions.postman.buddyChanged(notice.buddy.number)
         this.sessions.retryAll()
         return
       case 'buddy-removed':
@@ -178,6 +189,12 @@ export class ActiveAccount {
         return
       case 'introduced':
         this.sessions.introduced(notice)
+        return
+      case 'deliver':
+        await this.sessions.postman.take(notice)
+        return
+      case 'keys-left':
+        await this.sessions.postman.replenish(notice)
         return
       case 'error': {
         const text = notice.text === '' ? notice.code : notice.text

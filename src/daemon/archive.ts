@@ -20,6 +20,9 @@ export interface ArchiveOptions {
 }
 
 export interface Archive {
+  readonly store: Store
+  /** What the keys of this account's records begin with. */
+  readonly slot: string
   readonly journal: Journal
   readonly clock: Clock
   readonly random: Random
@@ -38,6 +41,8 @@ export async function openArchive(
   slot: string,
 ): Promise<Archive> {
   return {
+    store,
+    slot,
     journal,
     clock,
     random,

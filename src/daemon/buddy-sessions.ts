@@ -12,8 +12,11 @@ import type { Archive } from './archive.ts'
 import { Conversations } from './conversations.ts'
 import { every } from './deadline.ts'
 import { GREETING_DELAY_MS, Introductions } from './introductions.ts'
+import type { Device } from './keys.ts'
 import { Listeners } from './listeners.ts'
 import type { Network, PeerEvent } from './network.ts'
+import { Postman } from './postman.ts'
+import type { Prekeys } from './prekeys.ts'
 import type { PresenceMirror } from './presence-mirror.ts'
 import type { PeerPathReport } from './peer-paths.ts'
 import { personOf } from './roster.ts'
@@ -26,15 +29,19 @@ const PING_AGAIN_MS = 1_000
 
 export interface BuddySessionsOptions {
   readonly own: AccountNumber
+  readonly device: Device
   readonly archive: Archive
   readonly clock: Clock
   readonly network: Network
   readonly session: ServerSession
   readonly presence: PresenceMirror
+  readonly prekeys: Prekeys
+  readonly isInvisible: () => boolean
 }
 
 export class BuddySessions {
   readonly conversations: Conversations
+  readonly postman: Postman
   readonly #options: BuddySessionsOptions
   readonly #introductions: Introductions
   readonly #alarm: Alarm
@@ -53,6 +60,22 @@ export class BuddySessions {
         options.network.change((now, endpoint) => endpoint.send(now, peer, bytes)),
       wantSession: (peer) => this.#want(peer),
       disconnect: (peer) => this.disconnect(peer),
+      withdraw: (peer, ids) => {
+        this.postman.withdraw(peer, ids).catch((error: unknown) => {
+          options.archive.logger.debug('Not withdrawn', { peer, error: String(error) })
+        })
+      },
+    })
+    this.postman = new Postman({
+      own: options.own,
+      device: options.device,
+      archive: options.archive,
+      clock: options.clock,
+      session: options.session,
+      prekeys: options.prekeys,
+      conversations: () => this.conversations,
+      isOnline: (peer) => options.presence.isOnline(peer),
+      isInvisible: options.isInvisible,
     })
   }
 
@@ -72,6 +95,7 @@ export class BuddySessions {
   /** Says goodbye to every peer. */
   stop(): void {
     this.#alarm.clear()
+    this.postman.stop()
     this.#options.network.change((now, endpoint) => endpoint.setAccount(now, undefined))
     for (const peer of this.#live.keys()) this.conversations.with(peer).closed()
     this.#live.clear()
@@ -235,6 +259,7 @@ export class BuddySessions {
     const now = this.#options.clock.now()
     this.#introductions.want(now, peer)
     this.#introduce(now)
+    if (this.#options.archive.outbox.has(peer)) this.postman.wanted(peer)
   }
 
   #introduce(now: Instant): void {
@@ -286,6 +311,7 @@ export class BuddySessions {
     const { peer, reason, wasConnected } = event
     if (reason === 'replaced' && !wasConnected) return // the attempt goes on as another one
     this.conversations.with(peer).closed()
+    if (this.#options.archive.outbox.has(peer)) this.postman.wanted(peer)
     const from = this.kind(peer)
     this.#live.delete(peer)
     this.#announce(peer, from, 'none', reason)

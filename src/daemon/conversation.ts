@@ -9,8 +9,15 @@
  * A new session begins again with the oldest message that has no receipt: the receiver knows by the id what it has
  * and confirms it once more, so a message is shown once however often it is sent.
  */
+import type { StoreChange } from '../core/store.ts'
 import { decodePeerMessage } from '../protocol/peer/codec.ts'
-import type { PeerMessage, TextMessage } from '../protocol/peer/peer-message.ts'
+import type {
+  MessageId,
+  PeerMessage,
+  Receipt,
+  Resend,
+  TextMessage,
+} from '../protocol/peer/peer-message.ts'
 import type { AccountNumber } from '../protocol/server/messages.ts'
 import type { Archive } from './archive.ts'
 import type { StoredMessage } from './history.ts'
@@ -111,6 +118,42 @@ export class Conversation {
     if (this.#inbox.length === 1) this.#step(() => this.#emptyInbox())
   }
 
+  /** The oldest messages that neither the buddy nor the server has confirmed, for the mail. */
+  async unmailed(most: number): Promise<readonly StoredMessage[]> {
+    return await this.#steps.run(() => this.#outgoing.unmailed(most))
+  }
+
+  async mailed(ids: readonly MessageId[]): Promise<void> {
+    await this.#steps.run(() => this.#outgoing.mailed(ids))
+  }
+
+  /**
+   * One message that came by mail, with changes that are to be written with it. Gives the ids that are to be confirmed
+   * by mail; where a live session stands, it confirms.
+   */
+  async takeMail(
+    message: PeerMessage,
+    isTrusted: boolean,
+    others: readonly StoreChange[],
+  ): Promise<readonly MessageId[]> {
+    return await this.#steps.run(async () => {
+      const from = this.#archive.roster.get(this.#buddy)
+      if (from?.state !== 'accepted') {
+        this.#archive.dropped.count('message-from-nobody')
+        return []
+      }
+      if (message.kind !== 'text') {
+        if (isTrusted) await this.#answer(message)
+        return []
+      }
+      const ids = await this.#incoming.keep([message], from, isTrusted, others)
+      const session = this.#session
+      if (session?.isTrusted !== true) return [...ids]
+      this.#incoming.owe(ids, session)
+      return []
+    })
+  }
+
   /** Gives up everything that waits: they are no buddy any more. */
   async fail(reason: string): Promise<void> {
     await this.#steps.run(() => this.#outgoing.fail(reason))
@@ -158,10 +201,15 @@ export class Conversation {
     const texts: TextMessage[] = []
     for (const message of messages) {
       if (message.kind === 'text') texts.push(message)
-      else await this.#outgoing.confirm(message, session)
+      else await this.#answer(message, session)
     }
     if (texts.length < messages.length) this.#pumpSoon()
     if (texts.length > 0) await this.#incoming.take(texts, from, session)
+  }
+
+  async #answer(message: Receipt | Resend, session?: Session): Promise<void> {
+    if (message.kind === 'receipt') await this.#outgoing.confirm(message, session)
+    else if (await this.#outgoing.sendAgain(message.ids)) this.#link.wantSession(this.#buddy)
   }
 
   // A step that fails has met a disk that does not write. The session ends, so that the other side sends again what

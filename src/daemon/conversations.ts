@@ -22,7 +22,7 @@ export interface Wish {
 }
 
 /** The states that a sender may wait for. */
-export type AwaitedState = 'queued' | 'delivered' | 'read'
+export type AwaitedState = 'queued' | 'server' | 'delivered' | 'read'
 
 export class Conversations {
   readonly #archive: Archive
@@ -148,8 +148,9 @@ function hasReached(state: MessageState, wanted: AwaitedState): boolean {
   switch (state) {
     case 'queued':
     case 'sent-direct':
-    case 'at-server':
       return wanted === 'queued'
+    case 'at-server':
+      return wanted === 'queued' || wanted === 'server'
     case 'delivered':
       return wanted !== 'read'
     case 'read':

@@ -297,6 +297,7 @@ export class Daemon {
       random,
       logger,
       account,
+      device: this.device,
       network: this.network,
       session,
       announce: (event) => this.ephemeral.tell(event),

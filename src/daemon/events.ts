@@ -34,6 +34,8 @@ export interface MessageStateChanged {
 interface DurableData {
   readonly 'message.received': MessageReceived
   readonly 'message.state': MessageStateChanged
+  /** A sealed message came that does not open; its sender has been asked to send it again. */
+  readonly 'message.undecryptable': { readonly id: string; readonly from: Person }
   readonly 'buddy.request': { readonly from: Person; readonly note: string }
   readonly 'buddy.changed': { readonly buddy: Person; readonly state: BuddyView['state'] }
   readonly 'buddy.removed': { readonly buddy: Person }

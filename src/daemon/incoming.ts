@@ -2,6 +2,7 @@
  * A buddy's messages to us: written, then announced, then confirmed. A message that is known by its id is only
  * confirmed again. Both methods are steps of the conversation's queue.
  */
+import type { StoreChange } from '../core/store.ts'
 import { encodePeerMessage } from '../protocol/peer/codec.ts'
 import { MAX_RECEIPT_IDS, type MessageId, type TextMessage } from '../protocol/peer/peer-message.ts'
 import type { AccountNumber } from '../protocol/server/messages.ts'
@@ -31,8 +32,27 @@ export class Incoming {
     this.#link = link
   }
 
-  /** Takes messages that came together, as one write. */
+  /** Takes messages that came together on a live session, and confirms them there. */
   async take(texts: readonly TextMessage[], from: Buddy, session: Session): Promise<void> {
+    this.owe(await this.keep(texts, from, session.isTrusted), session)
+  }
+
+  /** These are on disk; the session tells the buddy. */
+  owe(ids: Iterable<MessageId>, session: Session): void {
+    for (const id of ids) session.owed.add(id)
+    this.confirm(session)
+  }
+
+  /**
+   * Puts messages that came together on the disk, as one write, with other changes that belong to it. Gives the ids
+   * that are to be confirmed: those that were there before too.
+   */
+  async keep(
+    texts: readonly TextMessage[],
+    from: Buddy,
+    isTrusted: boolean,
+    others: readonly StoreChange[] = [],
+  ): Promise<ReadonlySet<MessageId>> {
     const seen = new Set<MessageId>()
     const arrivals: Arrival[] = []
     let counters = await this.#archive.history.counters(this.#buddy)
@@ -43,11 +63,10 @@ export class Incoming {
       if (verdict === 'known') continue
       const missing = Math.max(0, text.sequence - counters.received - 1)
       counters = counted(counters, text)
-      arrivals.push({ stored: this.#asStored(text, counters, session), missing })
+      arrivals.push({ stored: this.#asStored(text, counters, isTrusted), missing })
     }
-    await this.#keep(arrivals, counters, from)
-    for (const id of seen) session.owed.add(id)
-    this.confirm(session)
+    await this.#write(arrivals, counters, from, others)
+    return seen
   }
 
   /** Sends the receipts that are owed, as far as the session has room. */
@@ -71,7 +90,7 @@ export class Incoming {
     return 'not-theirs'
   }
 
-  #asStored(text: TextMessage, { order }: Counters, { isTrusted }: Session): StoredMessage {
+  #asStored(text: TextMessage, { order }: Counters, isTrusted: boolean): StoredMessage {
     const { id, sequence, sentAtMs, replyTo } = text
     return {
       id,
@@ -88,13 +107,19 @@ export class Incoming {
     }
   }
 
-  async #keep(arrivals: readonly Arrival[], counters: Counters, from: Buddy): Promise<void> {
+  async #write(
+    arrivals: readonly Arrival[],
+    counters: Counters,
+    from: Buddy,
+    others: readonly StoreChange[],
+  ): Promise<void> {
     if (arrivals.length === 0) return
     const { journal, history } = this.#archive
     await journal.commit(
       [
         ...arrivals.flatMap(({ stored }) => history.added(stored)),
         history.counted(this.#buddy, counters),
+        ...others,
       ],
       arrivals.map((arrival) => receivedEvent(arrival, from)),
     )

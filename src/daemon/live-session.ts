@@ -9,6 +9,8 @@ export interface PeerLink {
   wantSession(peer: AccountNumber): void
   /** Ends the live session; a new one begins with what was not confirmed. */
   disconnect(peer: AccountNumber): void
+  /** The buddy has these; what the server still keeps of them is not needed. */
+  withdraw(peer: AccountNumber, ids: readonly MessageId[]): void
 }
 
 /** What is known of one live session with a buddy. */

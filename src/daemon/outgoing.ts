@@ -2,7 +2,7 @@
  * Our messages to one buddy: on disk first, then sent in their order, resent on each new live session until the
  * buddy's receipt says that they are on the disk there.
  *
- *     queued ──► sent-direct ──► delivered ──► read        failed (not buddies any more) | expired (30 days)
+ *     queued ──► sent-direct | at-server ──► delivered ──► read        failed (not buddies any more) | expired (30 days)
  *
  * Every method is a step of the conversation's queue: none of them runs while another does.
  */
@@ -32,6 +32,9 @@ const MAX_IN_FLIGHT_BYTES = 1024 * 1024
 /** Local users may queue for buddies who are away; beyond this something writes messages that nobody fetches. */
 const MAX_OUTBOX = 100_000
 
+/** Messages of one buddy that are remembered as sent once more. */
+const MAX_SENT_AGAIN = 1_024
+
 export interface Draft {
   readonly text: string
   readonly clientId?: string
@@ -42,6 +45,7 @@ export class Outgoing {
   readonly #archive: Archive
   readonly #buddy: AccountNumber
   readonly #link: PeerLink
+  readonly #sentAgain = new Set<MessageId>() // ≤ MAX_SENT_AGAIN, the oldest forgotten
 
   constructor(archive: Archive, buddy: AccountNumber, link: PeerLink) {
     this.#archive = archive
@@ -95,10 +99,10 @@ export class Outgoing {
   }
 
   /** The buddy has it on disk, or has read it. Ids that are not ours to them are dropped. */
-  async confirm({ ids, state }: Receipt, session: Session): Promise<void> {
+  async confirm({ ids, state }: Receipt, session?: Session): Promise<void> {
     const confirmed: StoredMessage[] = []
     for (const id of new Set(ids)) {
-      session.inFlight.delete(id)
+      session?.inFlight.delete(id)
       const stored = await this.#archive.history.get(id)
       if (stored?.buddy !== this.#buddy || stored.direction !== 'out') {
         this.#archive.dropped.count('receipt-unknown')
@@ -107,6 +111,46 @@ export class Outgoing {
       }
     }
     await this.#settle(confirmed, state)
+    const atServer = confirmed.filter((stored) => stored.state === 'at-server')
+    // A receipt by mail says that the mail was read; one of a live session may have overtaken it.
+    if (session !== undefined && atServer.length > 0) {
+      this.#link.withdraw(
+        this.#buddy,
+        atServer.map(({ id }) => id),
+      )
+    }
+  }
+
+  /** The oldest messages that the server does not have, in their order. */
+  async unmailed(most: number): Promise<readonly StoredMessage[]> {
+    const unmailed: StoredMessage[] = [] // ≤ most
+    for await (const { id } of this.#archive.outbox.after(this.#buddy, 0)) {
+      if (unmailed.length >= most) break
+      const stored = await this.#archive.history.get(id)
+      if (stored?.state === 'queued' || stored?.state === 'sent-direct') unmailed.push(stored)
+    }
+    return unmailed
+  }
+
+  /** The server has taken these. */
+  async mailed(ids: readonly MessageId[]): Promise<void> {
+    await this.#settle(
+      await this.#ours(ids, (state) => state === 'queued' || state === 'sent-direct'),
+      'at-server',
+    )
+  }
+
+  /** The buddy could not read these. Once for each: whatever is wrong, it does not go on for ever. */
+  async sendAgain(ids: readonly MessageId[]): Promise<boolean> {
+    const wanted = ids.filter((id) => !this.#sentAgain.has(id))
+    const again = await this.#ours(wanted, (state) => state === 'at-server')
+    for (const { id } of again) this.#sentAgain.add(id)
+    for (const id of this.#sentAgain) {
+      if (this.#sentAgain.size <= MAX_SENT_AGAIN) break
+      this.#sentAgain.delete(id)
+    }
+    await this.#settle(again, 'queued')
+    return again.length > 0
   }
 
   /** Gives up everything that waits. */
@@ -118,6 +162,19 @@ export class Outgoing {
   async expire(): Promise<void> {
     const before = this.#archive.clock.wallNow() - EXPIRY_MS
     await this.#settle(await this.#waiting(before), 'expired')
+  }
+
+  async #ours(
+    ids: readonly MessageId[],
+    isMeant: (state: MessageState) => boolean,
+  ): Promise<StoredMessage[]> {
+    const ours: StoredMessage[] = []
+    for (const id of ids) {
+      const stored = await this.#archive.history.get(id)
+      const isOurs = stored?.buddy === this.#buddy && stored.direction === 'out'
+      if (isOurs && isMeant(stored.state)) ours.push(stored)
+    }
+    return ours
   }
 
   async #waiting(beforeMs: number): Promise<StoredMessage[]> {
@@ -165,7 +222,13 @@ export class Outgoing {
   }
 }
 
-function asTextMessage({ id, sequence, sentAtMs, text, replyTo }: StoredMessage): TextMessage {
+export function asTextMessage({
+  id,
+  sequence,
+  sentAtMs,
+  text,
+  replyTo,
+}: StoredMessage): TextMessage {
   return {
     kind: 'text',
     id,

@@ -9,6 +9,7 @@
  * | `nat-profiles` | what the NATs of the networks do that the host was in |
  * | `SLOT/roster/NUMBER`, `SLOT/pin/NUMBER` | the mirror of the server's buddy list; the identities seen first |
  * | `SLOT/message/ID`, `SLOT/conversation/NUMBER/ORDER` | messages; their ids in the order of a conversation |
+ * | `SLOT/prekey-signed/N`, `SLOT/prekey/N`, `SLOT/prekey-next`, `SLOT/unreadable/NUMBER/ID` | keys for mail; mail that did not open |
  * | `SLOT/sequence/NUMBER`, `SLOT/outbox/NUMBER/SEQUENCE`, `SLOT/client/CLIENT-ID` | counters; what is not delivered yet; idempotency |
  *
  * A SLOT belongs to one account on one server, so that nothing of two accounts ever mixes.

@@ -13,10 +13,15 @@ import type { SecureStream } from '../io/byte-stream.ts'
 import { driveLink, type LinkDriver } from '../io/drive-link.ts'
 import type { StatusView } from '../protocol/control/schema.ts'
 import type { ServerLinkAddress } from '../protocol/server/link.ts'
-import type { AccountName, RequestId, ServerError, Welcome } from '../protocol/server/messages.ts'
+import type { AccountName, MailSeq, RequestId, Welcome } from '../protocol/server/messages.ts'
 import type { SaltedSecret } from '../tcp/login.ts'
 import { ServerLink } from '../tcp/server-link.ts'
-import type { ServerLinkEvent, ServerNotice, ServerRequest } from '../tcp/server-link-event.ts'
+import type {
+  ServerAnswer,
+  ServerLinkEvent,
+  ServerNotice,
+  ServerRequest,
+} from '../tcp/server-link-event.ts'
 import type { Device } from './keys.ts'
 import { errorOfServer } from './server-errors.ts'
 
@@ -49,7 +54,7 @@ export type ServerSessionEvent =
   | { readonly kind: 'state'; readonly state: SessionState; readonly reason: string }
 
 interface Waiting {
-  readonly resolve: () => void
+  readonly resolve: (answer: ServerAnswer | undefined) => void
   readonly reject: (error: HollerError) => void
 }
 
@@ -123,13 +128,17 @@ export class ServerSession {
     for (const event of backlog) handler(event)
   }
 
-  /** Resolves when the server has said yes. @throws HollerError `SERVER_UNREACHABLE` when not online, or its refusal. */
-  async request(message: ServerRequest): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
+  /** Resolves when the server has said yes, with what it said beyond that. @throws HollerError `SERVER_UNREACHABLE` when not online, or its refusal. */
+  async request(message: ServerRequest): Promise<ServerAnswer | undefined> {
+    return await new Promise((resolve, reject) => {
       this.#driver.change((now) => {
         this.#requests.set(this.#link.request(now, message), { resolve, reject })
       })
     })
+  }
+
+  acknowledge(seqs: readonly MailSeq[]): void {
+    this.#driver.change((now) => this.#link.acknowledge(now, seqs))
   }
 
   /** `addresses`: the host's, as they are now. */
@@ -171,7 +180,7 @@ export class ServerSession {
         this.#handler({ kind: 'notice', notice: event.message })
         return
       case 'answered':
-        this.#answered(event.id, event.error)
+        this.#answered(event)
         return
       case 'offline':
         this.#failFirst(
@@ -214,10 +223,10 @@ export class ServerSession {
     this.#handler({ kind: 'state', state: 'refused', reason: text === '' ? code : text })
   }
 
-  #answered(id: RequestId, error: ServerError | undefined): void {
+  #answered({ id, error, answer }: Extract<ServerLinkEvent, { kind: 'answered' }>): void {
     const waiting = this.#requests.get(id)
     this.#requests.delete(id)
-    if (error === undefined) waiting?.resolve()
+    if (error === undefined) waiting?.resolve(answer)
     else waiting?.reject(errorOfServer(error))
   }
 

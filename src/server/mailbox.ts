@@ -150,6 +150,7 @@ export class Mailbox {
 
   /** The session can be told things now: it gets what waits. */
   arrived(account: OnlineAccount): void {
+    if (!account.session.isOpen) return
     const feed: Feed = {
       account,
       window: new Map(),

@@ -2,7 +2,7 @@
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Instant } from '../core/instant.ts'
 import type { SecureStream } from '../io/byte-stream.ts'
-import type { ClientMessage, Goodbye } from '../protocol/server/messages.ts'
+import type { ClientMessage, Goodbye, ServerMessage } from '../protocol/server/messages.ts'
 import type { Accounts, LoggedIn } from './accounts.ts'
 import type { Answer } from './answer.ts'
 import type { ClientSession } from './client-session.ts'
@@ -22,6 +22,9 @@ export type SessionRequest = Extract<
       | 'set-presence'
       | 'introduce'
       | 'withdraw'
+      | 'publish-keys'
+      | 'take-keys'
+      | 'key-log'
   }
 >
 
@@ -39,7 +42,11 @@ export interface SessionServices {
   attach(session: OpenSession, login: LoggedIn): OnlineAccount
   /** Sends welcome, list and presence. */
   arrive(account: OnlineAccount, login: LoggedIn): Promise<void>
-  request(now: Instant, account: OnlineAccount, message: SessionRequest): Promise<Answer>
+  request(
+    now: Instant,
+    account: OnlineAccount,
+    message: SessionRequest,
+  ): Promise<Answer | ServerMessage>
   ended(session: OpenSession, account: OnlineAccount | undefined, end: SessionEnd): void
 }
 

@@ -194,6 +194,9 @@ export class Session implements OpenSession {
       case 'set-presence':
       case 'introduce':
       case 'withdraw':
+      case 'publish-keys':
+      case 'take-keys':
+      case 'key-log':
       case 'send':
       case 'ack':
         if (this.#state.kind === 'online') await this.#handleOnline(this.#state.account, message)
@@ -231,6 +234,9 @@ export class Session implements OpenSession {
       case 'set-presence':
       case 'introduce':
       case 'withdraw':
+      case 'publish-keys':
+      case 'take-keys':
+      case 'key-log':
         this.#reply(message.id, await this.#server.request(now, account, message))
     }
   }
@@ -382,9 +388,10 @@ export class Session implements OpenSession {
     pause?.resolve()
   }
 
-  #reply(id: RequestId, answer: Answer): void {
+  #reply(id: RequestId, answer: Answer | ServerMessage): void {
     if (answer.kind === 'done') this.send({ kind: 'ok', id })
-    else this.#refuse(id, answer)
+    else if (answer.kind === 'refused') this.#refuse(id, answer)
+    else this.send(answer)
   }
 
   #refuse(id: RequestId | undefined, { code, text, retryAfterMs }: Refusal): void {

@@ -25,6 +25,7 @@ import { type Answer, done, rateLimited } from './answer.ts'
 import { Buddies } from './buddies.ts'
 import { Directory } from './directory.ts'
 import { Gate } from './gate.ts'
+import { KeyDesk } from './key-desk.ts'
 import { Mailbox } from './mailbox.ts'
 import { OnlineAccount } from './online-account.ts'
 import type { DeadlineAlarm, Outside } from './outside.ts'
@@ -79,6 +80,7 @@ export class Switchboard implements SessionServices {
   readonly #presenceRate = new TokenBuckets(PRESENCE_CHANGES)
   readonly #buddies: Buddies
   readonly #rendezvous: Rendezvous
+  readonly #keys: KeyDesk
   readonly #alarm: DeadlineAlarm
   #isClosed = false
 
@@ -97,6 +99,7 @@ export class Switchboard implements SessionServices {
       isWitnessed: options.isWitnessed,
       ...(options.tickets === undefined ? {} : { tickets: options.tickets }),
     })
+    this.#keys = new KeyDesk(options.store.keys, this.#directory)
     this.mailbox = new Mailbox({
       store: options.store.mail,
       directory: this.#directory,
@@ -176,10 +179,15 @@ export class Switchboard implements SessionServices {
     if (isDeviceNews) this.#tellDevice(online, online.buddies())
     const chosen = startsInvisible ? 'invisible' : 'online'
     this.#changePresence((now) => this.#presence.connect(now, number, { state: chosen, text: '' }))
+    session.send(await this.#keys.left(online))
     this.mailbox.arrived(online)
   }
 
-  async request(now: Instant, account: OnlineAccount, message: SessionRequest): Promise<Answer> {
+  async request(
+    now: Instant,
+    account: OnlineAccount,
+    message: SessionRequest,
+  ): Promise<Answer | ServerMessage> {
     switch (message.kind) {
       case 'buddy-request':
         return await this.#buddies.request(now, account, message.to, message.note)
@@ -191,6 +199,12 @@ export class Switchboard implements SessionServices {
         return await this.#choosePresence(now, account, message)
       case 'withdraw':
         return await this.mailbox.withdraw(account, message)
+      case 'publish-keys':
+        return await this.#keys.publish(account, message)
+      case 'take-keys':
+        return await this.#keys.take(now, account, message)
+      case 'key-log':
+        return await this.#keys.log(now, account, message)
       case 'introduce': {
         const buddy = account.isBuddy(message.to) ? this.#directory.ready(message.to) : undefined
         const isThere = buddy !== undefined && !this.#presence.isInvisible(buddy.number)

@@ -120,6 +120,9 @@ function outcomeOf(frame: Uint8Array): RegistrationEvent {
     case 'introduced':
     case 'deliver':
     case 'accepted':
+    case 'keys':
+    case 'keys-left':
+    case 'logged-keys':
     case 'ping':
     case 'pong':
     case 'ok':

@@ -1,9 +1,14 @@
 /** What a server link tells its owner, and what its owner may ask of the server through it. */
 import type {
+  Accepted,
   BuddyChanged,
   BuddyRemoved,
   ClientMessage,
+  Deliver,
   Introduced,
+  Keys,
+  KeysLeft,
+  LoggedKeys,
   Presence,
   RequestId,
   Roster,
@@ -15,7 +20,10 @@ import type { LinkRefusal, OfflineReason } from './session-end.ts'
 
 /** What the server says on its own, in its order. An error here belongs to no request. */
 export type ServerNotice =
-  Roster | BuddyChanged | BuddyRemoved | Presence | Introduced | ServerError
+  Roster | BuddyChanged | BuddyRemoved | Presence | Introduced | Deliver | KeysLeft | ServerError
+
+/** What answers a request that asks for more than a yes. */
+export type ServerAnswer = Accepted | Keys | LoggedKeys
 
 type Without<M, K extends PropertyKey> = M extends unknown ? Omit<M, K> : never
 
@@ -31,7 +39,12 @@ export type ServerLinkEvent =
   | { readonly kind: 'online'; readonly welcome: Welcome }
   | { readonly kind: 'message'; readonly message: ServerNotice }
   /** Each request is answered exactly once; by an error `temporary` when the session ends first. */
-  | { readonly kind: 'answered'; readonly id: RequestId; readonly error?: ServerError }
+  | {
+      readonly kind: 'answered'
+      readonly id: RequestId
+      readonly error?: ServerError
+      readonly answer?: ServerAnswer
+    }
   /** Not online (any more); the next attempt is under way in `retryInMs`. */
   | {
       readonly kind: 'offline'

@@ -19,13 +19,15 @@ import type { LinkMachine, LinkOutput, SecureChannel } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import { decodeServerMessage, UNKNOWN_MESSAGE } from '../protocol/server/decode.ts'
 import { encodeClientMessage } from '../protocol/server/encode.ts'
-import type {
-  ClientMessage,
-  Goodbye,
-  RequestId,
-  ServerError,
-  ServerMessage,
-  Welcome,
+import {
+  type ClientMessage,
+  type Goodbye,
+  type MailSeq,
+  MAX_MAIL_PAGE,
+  type RequestId,
+  type ServerError,
+  type ServerMessage,
+  type Welcome,
 } from '../protocol/server/messages.ts'
 import { Backoff } from './backoff.ts'
 import { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from './frame.ts'
@@ -174,6 +176,14 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     this.#pending.add(now, id)
     this.#state.heartbeat.expectAnswer(now)
     return id
+  }
+
+  /** These deliveries are on our disk. When there is no session any more, they come again. */
+  acknowledge(_now: Instant, seqs: readonly MailSeq[]): void {
+    if (this.#state.kind !== 'online') return
+    for (let from = 0; from < seqs.length; from += MAX_MAIL_PAGE) {
+      this.#send({ kind: 'ack', seqs: seqs.slice(from, from + MAX_MAIL_PAGE) })
+    }
   }
 
   /** Answers `hash-wanted`. Too late is not lost: the next login with this salt needs no hashing. */
@@ -345,6 +355,8 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
       case 'buddy-removed':
       case 'presence':
       case 'introduced':
+      case 'deliver':
+      case 'keys-left':
         this.#events.push({ kind: 'message', message })
         return
       case 'ping':
@@ -357,12 +369,14 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
         if (this.#pending.settle(message.id))
           this.#events.push({ kind: 'answered', id: message.id })
         return
+      case 'accepted':
+      case 'keys':
+      case 'logged-keys':
+        if (this.#pending.settle(message.id))
+          this.#events.push({ kind: 'answered', id: message.id, answer: message })
+        return
       case 'error':
         this.#handleError(message)
-        return
-      case 'accepted':
-      case 'deliver':
-        this.#unknownMessages += 1 // of the mailbox, which nobody here has asked anything
         return
       case 'challenge':
       case 'welcome':

@@ -60,7 +60,7 @@ describe('the buddy list', () => {
     const alice = await server.online('alice')
 
     const kinds = alice.heard.map(({ kind }) => kind)
-    assert.deepEqual(kinds, ['challenge', 'welcome', 'roster', 'presence', 'ping'])
+    assert.deepEqual(kinds, ['challenge', 'welcome', 'roster', 'presence', 'keys-left', 'ping'])
     assert.deepEqual(rosterOf(alice), [
       [10002, 'accepted'],
       [10003, 'accepted'],

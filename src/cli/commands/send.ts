@@ -4,7 +4,7 @@ import { CommandFailure, usageFailure } from '../failure.ts'
 import { readAll, withoutFinalNewline } from '../read-input.ts'
 
 export interface SendOptions {
-  readonly wait?: 'queued' | 'delivered' | 'read'
+  readonly wait?: 'queued' | 'server' | 'delivered' | 'read'
   readonly reply?: string
 }
 

@@ -35,6 +35,7 @@ export function declareMessages(program: Command, run: Run): void {
     .addOption(
       new Option('--wait <state>', 'return only when the message has got this far').choices([
         'queued',
+        'server',
         'delivered',
         'read',
       ]),

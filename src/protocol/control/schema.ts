@@ -184,7 +184,7 @@ export const methods = {
       text: z.string(),
       client_id: z.string().min(1).max(128).optional(),
       reply_to: z.string().optional(),
-      wait: z.enum(['queued', 'delivered', 'read']).optional(),
+      wait: z.enum(['queued', 'server', 'delivered', 'read']).optional(),
       timeout_ms: z.number().int().positive().max(86_400_000).optional(),
     }),
     result: z.object({ id: z.string(), state: messageState }),
@@ -284,6 +284,7 @@ export const eventTypes = {
   durable: [
     'message.received',
     'message.state',
+    'message.undecryptable',
     'buddy.request',
     'buddy.changed',
     'buddy.removed',

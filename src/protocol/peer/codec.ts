@@ -15,6 +15,7 @@ import {
   type MessageId,
   type PeerMessage,
   type Receipt,
+  type Resend,
   type TextMessage,
 } from './peer-message.ts'
 
@@ -33,6 +34,8 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       return Wire.encode({ text: textFields(message) }).finish()
     case 'receipt':
       return Wire.encode({ receipt: receiptFields(message) }).finish()
+    case 'resend':
+      return Wire.encode({ resend: { ids: idsBytes(message.ids) } }).finish()
   }
 }
 
@@ -45,6 +48,8 @@ export function decodePeerMessage(bytes: Uint8Array): Decoded<PeerMessage> {
       return readText(message.text)
     case 'receipt':
       return readReceipt(message.receipt)
+    case 'resend':
+      return readResend(message.resend)
     case undefined:
       return malformed(message === undefined ? 'not protobuf' : 'unknown peer message')
   }
@@ -72,11 +77,15 @@ function textFields(message: TextMessage): holler.peer.Text.$Properties {
 }
 
 function receiptFields({ state, ids }: Receipt): holler.peer.Receipt.$Properties {
-  if (ids.length === 0 || ids.length > MAX_RECEIPT_IDS) {
-    throw new RangeError(`A receipt for ${ids.length} messages`)
-  }
   const { DELIVERED, READ } = WireReceipt.State
-  return { state: state === 'read' ? READ : DELIVERED, ids: ids.map(idBytes) }
+  return { state: state === 'read' ? READ : DELIVERED, ids: idsBytes(ids) }
+}
+
+function idsBytes(ids: readonly MessageId[]): Uint8Array[] {
+  if (ids.length === 0 || ids.length > MAX_RECEIPT_IDS) {
+    throw new RangeError(`${ids.length} message ids`)
+  }
+  return ids.map(idBytes)
 }
 
 function readText(fields: holler.peer.Text.$Shape): Decoded<TextMessage> {
@@ -101,15 +110,25 @@ function readText(fields: holler.peer.Text.$Shape): Decoded<TextMessage> {
 function readReceipt(fields: holler.peer.Receipt.$Shape): Decoded<Receipt> {
   const state = readState(fields.state)
   if (state === undefined) return malformed('unknown receipt state')
-  const count = fields.ids?.length ?? 0
-  if (count === 0 || count > MAX_RECEIPT_IDS) return malformed('receipt for none or too many')
+  const ids = readIds(fields.ids)
+  return ids.ok ? decoded({ kind: 'receipt', state, ids: ids.value }) : ids
+}
+
+function readResend(fields: holler.peer.Resend.$Shape): Decoded<Resend> {
+  const ids = readIds(fields.ids)
+  return ids.ok ? decoded({ kind: 'resend', ids: ids.value }) : ids
+}
+
+function readIds(list: readonly Uint8Array[] | null | undefined): Decoded<readonly MessageId[]> {
+  const count = list?.length ?? 0
+  if (count === 0 || count > MAX_RECEIPT_IDS) return malformed('no ids or too many')
   const ids: MessageId[] = []
-  for (const bytes of fields.ids ?? []) {
+  for (const bytes of list ?? []) {
     const id = readId(bytes)
-    if (id === undefined) return malformed('receipt with a malformed id')
+    if (id === undefined) return malformed('a malformed id')
     ids.push(id)
   }
-  return decoded({ kind: 'receipt', state, ids })
+  return decoded(ids)
 }
 
 function readState(state: number | null | undefined): Receipt['state'] | undefined {

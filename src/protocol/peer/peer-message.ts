@@ -31,4 +31,10 @@ export interface Receipt {
 
 export const MAX_RECEIPT_IDS = 256
 
-export type PeerMessage = TextMessage | Receipt
+/** These came sealed and could not be opened: they are asked for once more. */
+export interface Resend {
+  readonly kind: 'resend'
+  readonly ids: readonly MessageId[] // ≤ MAX_RECEIPT_IDS
+}
+
+export type PeerMessage = TextMessage | Receipt | Resend

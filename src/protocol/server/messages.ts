@@ -46,6 +46,34 @@ export interface DeviceKeys {
   readonly staticSignature: Uint8Array // 64 bytes
 }
 
+/** An X25519 key that others may seal one message with (or, the signed one, any number for some weeks). */
+export interface Prekey {
+  readonly number: number // 1 to 2^32 − 1, chosen by its owner
+  readonly key: Uint8Array // 32 bytes
+}
+
+/** `signature` is Ed25519 by the device's identity over `signedPrekeyStatement`. */
+export interface SignedPrekey extends Prekey {
+  readonly signature: Uint8Array // 64 bytes
+}
+
+/** One-time prekeys that one message carries; a client's document has 64 elements. */
+export const MAX_PREKEY_PAGE = 50
+
+/** One-time prekeys that one `take-keys` may ask for: a burst of messages, not the whole supply. */
+export const MAX_TAKEN_PREKEYS = 8
+
+/** Entries of a key log in one answer. */
+export const MAX_KEY_LOG_PAGE = 64
+
+/** A device's keys, as they were first used; `index` counts an account's from 1. */
+export interface KeyLogEntry {
+  readonly index: number
+  readonly device: DeviceKeys
+  /** SHA-256 over the chain of the entry before (32 zero bytes at first), identity and static key. */
+  readonly chain: Uint8Array
+}
+
 export type CandidateKind = 'host' | 'server-reflexive' | 'mapped'
 
 /** An address where the sender may be reached (RFC 8445 §5.1.1). */
@@ -203,6 +231,30 @@ export interface Withdraw {
   readonly messageIds: readonly Uint8Array[] // ≤ MAX_MAIL_PAGE
 }
 
+/** Replaces our signed prekey and adds one-time prekeys, all of the device that is logged in. */
+export interface PublishKeys {
+  readonly kind: 'publish-keys'
+  readonly id: RequestId
+  readonly signed: SignedPrekey
+  readonly oneTime: readonly Prekey[] // ≤ MAX_PREKEY_PAGE
+}
+
+/** Asks for a buddy's keys to seal messages with; each one-time prekey is given once. Answered by `keys`. */
+export interface TakeKeys {
+  readonly kind: 'take-keys'
+  readonly id: RequestId
+  readonly of: AccountNumber
+  readonly count: number // ≤ MAX_TAKEN_PREKEYS
+}
+
+/** Asks for a buddy's key log, or our own, after an index. Answered by `logged-keys`. */
+export interface KeyLog {
+  readonly kind: 'key-log'
+  readonly id: RequestId
+  readonly of: AccountNumber
+  readonly after: number
+}
+
 export interface Logout {
   readonly kind: 'logout'
   readonly id: RequestId
@@ -222,6 +274,9 @@ export type ClientMessage =
   | Send
   | Ack
   | Withdraw
+  | PublishKeys
+  | TakeKeys
+  | KeyLog
   | Logout
 
 // ---- What only a server may say --------------------------------------------------------------------------------
@@ -319,6 +374,30 @@ export interface Accepted {
   readonly at: 'mailbox' | 'recipient'
 }
 
+/** Answers `take-keys`: fewer one-time prekeys than asked for, or none, where they run out or are taken too fast. */
+export interface Keys {
+  readonly kind: 'keys'
+  readonly id: RequestId
+  readonly device: DeviceKeys
+  readonly signed: SignedPrekey
+  readonly oneTime: readonly Prekey[] // ≤ MAX_TAKEN_PREKEYS
+}
+
+/** How many prekeys of this device the server still has: after the login, and when they run out. */
+export interface KeysLeft {
+  readonly kind: 'keys-left'
+  readonly oneTime: number
+  /** The number of the signed prekey; none yet, or of another device, when absent. */
+  readonly signed?: number
+}
+
+export interface LoggedKeys {
+  readonly kind: 'logged-keys'
+  readonly id: RequestId
+  readonly isLast: boolean
+  readonly entries: readonly KeyLogEntry[] // ≤ MAX_KEY_LOG_PAGE
+}
+
 export interface Pong {
   readonly kind: 'pong'
   readonly id: RequestId
@@ -378,6 +457,9 @@ export type ServerMessage =
   | Introduced
   | Deliver
   | Accepted
+  | Keys
+  | KeysLeft
+  | LoggedKeys
   | Ping
   | Pong
   | Ok

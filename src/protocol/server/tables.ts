@@ -9,22 +9,28 @@ import {
   type Candidate,
   type ClientMessage,
   type DeviceKeys,
+  type KeyLogEntry,
   MAX_CANDIDATES,
+  MAX_KEY_LOG_PAGE,
   MAX_MAIL_PAGE,
   MAX_NAME_CHARS,
+  MAX_PREKEY_PAGE,
   MAX_PRESENCE_PAGE,
   MAX_ROSTER_PAGE,
   MAX_SEALED_BYTES,
+  MAX_TAKEN_PREKEYS,
   MAX_TEXT_CHARS,
   type PasswordHashing,
   type PasswordVerifier,
   type Ping,
   type Pong,
+  type Prekey,
   type PresenceEntry,
   type RelayGrant,
   type RosterEntry,
   serverErrorCodes,
   type ServerMessage,
+  type SignedPrekey,
 } from './messages.ts'
 import { binary, clippedText, flag, freeText, integer, ipAddress, oneOf, token } from './scalars.ts'
 
@@ -81,6 +87,19 @@ const device = child(
     staticSignature: attribute('static-signature', binary(64)),
   }),
 )
+
+const prekeyNumber = integer(1, 2 ** 32 - 1)
+const prekey = {
+  number: attribute('number', prekeyNumber),
+  key: attribute('key', binary(32)),
+}
+const signed = child(
+  'signed',
+  record<SignedPrekey>({ ...prekey, signature: attribute('signature', binary(64)) }),
+)
+const oneTimePrekey = record<Prekey>(prekey)
+const of = attribute('of', integer(1, Number.MAX_SAFE_INTEGER))
+const logIndex = integer(0, 2 ** 32 - 1)
 
 const candidates = list(
   'candidate',
@@ -157,6 +176,9 @@ export const clientMessages: Table<ClientMessage> = {
   send: record({ id, to, messageId, body }),
   ack: record({ seqs: list('mail', MAX_MAIL_PAGE, mailSeq) }),
   withdraw: record({ id, to, messageIds: list('mail', MAX_MAIL_PAGE, messageId) }),
+  'publish-keys': record({ id, signed, oneTime: list('one-time', MAX_PREKEY_PAGE, oneTimePrekey) }),
+  'take-keys': record({ id, of, count: attribute('count', integer(1, MAX_TAKEN_PREKEYS)) }),
+  'key-log': record({ id, of, after: attribute('after', logIndex) }),
   logout: record({ id }),
 }
 
@@ -201,6 +223,29 @@ export const serverMessages: Table<ServerMessage> = {
     body,
   }),
   accepted: record({ id, at: attribute('at', oneOf('mailbox', 'recipient')) }),
+  keys: record({
+    id,
+    device,
+    signed,
+    oneTime: list('one-time', MAX_TAKEN_PREKEYS, oneTimePrekey),
+  }),
+  'keys-left': record({
+    oneTime: attribute('one-time', integer(0, 65535)),
+    signed: optional(attribute('signed', prekeyNumber)),
+  }),
+  'logged-keys': record({
+    id,
+    isLast: attribute('last', flag),
+    entries: list(
+      'entry',
+      MAX_KEY_LOG_PAGE,
+      record<KeyLogEntry>({
+        index: attribute('index', logIndex),
+        device,
+        chain: attribute('chain', binary(32)),
+      }),
+    ),
+  }),
   ping,
   pong,
   ok: record({ id }),

@@ -189,6 +189,7 @@ export class KvMailStore implements MailStore {
     const box = await this.#box(owner)
     const entries = chosen(box)
     if (entries.length === 0) return []
+    for (const entry of entries) box.hide(entry)
     await Promise.allSettled(entries.map(({ stored }) => stored))
     await this.#write(
       entries.flatMap(({ seq }): StoreChange[] => [

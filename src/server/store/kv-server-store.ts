@@ -10,6 +10,7 @@
  * | `devices/NUMBER` | the devices it has logged in from |
  * | `roster/NUMBER/BUDDY` | one side of a pair; the other side is `roster/BUDDY/NUMBER`, always written with it |
  * | `secret/NAME` | a secret of the server |
+ * | `prekey…`, `key-log/…` | what others seal messages with (`kv-key-store.ts`) |
  * | `mail…` | what waits for its owner (`kv-mail-store.ts`) |
  *
  * Changes run one after another, so that what a change has read still holds when it writes; reads run beside them.
@@ -21,6 +22,7 @@ import type { Store, StoreChange } from '../../core/store.ts'
 import type { AccountNumber, DeviceKeys } from '../../protocol/server/messages.ts'
 import { FIRST_ACCOUNT_NUMBER, type Handle } from '../handle.ts'
 import { numbersUnder, sortable } from './keys.ts'
+import { KvKeyStore } from './kv-key-store.ts'
 import { KvMailStore } from './kv-mail-store.ts'
 import { MAIL_LIMITS, type MailLimits } from './mail-store.ts'
 import { bytesField, putRecord, readRecord, storeFailure } from './record.ts'
@@ -110,11 +112,13 @@ export async function openServerStore(
 
 class KvServerStore implements ServerStore {
   readonly mail: KvMailStore
+  readonly keys: KvKeyStore
   readonly #store: Store
   readonly #limits: StoreLimits
   #lastChange: Promise<unknown> = Promise.resolve()
 
   constructor(store: Store, limits: StoreLimits) {
+    this.keys = new KvKeyStore(store)
     this.mail = new KvMailStore(store, limits.mail)
     this.#store = store
     this.#limits = limits
@@ -183,7 +187,10 @@ class KvServerStore implements ServerStore {
       const present = await this.devices(number)
       const others = present.filter(({ identity }) => !equalBytes(identity, device.identity))
       const devices = [device, ...others].slice(0, MAX_DEVICES)
-      await this.#write([putRecord(devicesRecord, devicesKey(number), { devices })])
+      await this.#write([
+        putRecord(devicesRecord, devicesKey(number), { devices }),
+        ...(await this.keys.logged(number, device)),
+      ])
     })
   }
 
@@ -228,7 +235,7 @@ class KvServerStore implements ServerStore {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#lastChange, this.mail.idle()])
+    await Promise.all([this.#lastChange, this.mail.idle(), this.keys.idle()])
     await this.#store.close()
   }
 

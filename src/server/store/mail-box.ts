@@ -55,9 +55,15 @@ export class MailBox {
     this.#count(entry, 1)
   }
 
+  /** It is about to be deleted: the same message sent again from here on is a new one. */
+  hide(entry: BoxEntry): void {
+    this.#seqs.delete(nameOf(entry))
+  }
+
   delete(entry: BoxEntry): void {
     if (!this.#entries.delete(entry.seq)) return
-    this.#seqs.delete(nameOf(entry))
+    const name = nameOf(entry)
+    if (this.#seqs.get(name) === entry.seq) this.#seqs.delete(name)
     this.#count(entry, -1)
   }
 

@@ -12,6 +12,7 @@ import type {
   PasswordVerifier,
 } from '../../protocol/server/messages.ts'
 import type { Handle } from '../handle.ts'
+import type { KeyStore } from './key-store.ts'
 import type { MailStore } from './mail-store.ts'
 
 /** The longest buddy list: requests beyond it are refused. */
@@ -74,6 +75,7 @@ export type RelationOutcome =
 
 export interface ServerStore {
   readonly mail: MailStore
+  readonly keys: KeyStore
 
   /** Gives the next number, which is never used again; `undefined` when the handle is taken. */
   createAccount(account: NewAccount): Promise<Account | undefined>
@@ -84,7 +86,7 @@ export interface ServerStore {
 
   /** The devices an account has logged in from, the last used first. */
   devices(number: AccountNumber): Promise<readonly DeviceKeys[]>
-  /** Puts a device first. */
+  /** Puts a device first; keys that are not those used last are appended to the account's key log. */
   recordDevice(number: AccountNumber, device: DeviceKeys): Promise<void>
 
   /** The whole list, by number. */

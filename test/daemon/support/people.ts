@@ -61,6 +61,7 @@ export class Person {
       send: (peer, bytes) => this.line?.send(this, peer, bytes) ?? false,
       wantSession: (peer) => this.wanted.push(peer),
       disconnect: () => this.line?.cut(),
+      withdraw: () => undefined,
     })
   }
 

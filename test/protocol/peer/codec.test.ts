@@ -178,10 +178,10 @@ describe('decodePeerMessage()', () => {
       [receiptOf((writer) => writer), 'unknown receipt state'],
       [receiptOf((writer) => writer.uint32(8).int32(3)), 'unknown receipt state'],
       [receiptOf((writer) => writer.uint32(8).int32(-1)), 'unknown receipt state'],
-      [receiptOf((writer) => writer.uint32(8).int32(1)), 'receipt for none or too many'],
+      [receiptOf((writer) => writer.uint32(8).int32(1)), 'no ids or too many'],
       [
         receiptOf((writer) => writer.uint32(8).int32(1).uint32(18).bytes(new Uint8Array(1))),
-        'receipt with a malformed id',
+        'a malformed id',
       ],
       [
         receiptOf((writer) => {
@@ -189,7 +189,7 @@ describe('decodePeerMessage()', () => {
           for (let count = 0; count < 257; count++) writer.uint32(18).bytes(idField)
           return writer
         }),
-        'receipt for none or too many',
+        'no ids or too many',
       ],
     ]
     for (const [encoded, why] of refused) assert.equal(whyOf(decodePeerMessage(encoded)), why)

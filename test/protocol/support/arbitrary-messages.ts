@@ -133,6 +133,10 @@ const presenceEntry = plainRecord({
   text: note,
 })
 
+const prekeyFields = { number: requestId, key: bytes(32) }
+const prekey = plainRecord(prekeyFields)
+const signedPrekey = plainRecord({ ...prekeyFields, signature: bytes(64) })
+
 const sealedBody = fc.uint8Array({ minLength: 1, maxLength: 2_000 })
 
 export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
@@ -204,6 +208,24 @@ export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
     to: accountNumber,
     messageIds: fc.array(bytes(16), { maxLength: 60 }),
   }),
+  plainRecord({
+    kind: fc.constant('publish-keys'),
+    id: requestId,
+    signed: signedPrekey,
+    oneTime: fc.array(prekey, { maxLength: 50 }),
+  }),
+  plainRecord({
+    kind: fc.constant('take-keys'),
+    id: requestId,
+    of: accountNumber,
+    count: fc.integer({ min: 1, max: 8 }),
+  }),
+  plainRecord({
+    kind: fc.constant('key-log'),
+    id: requestId,
+    of: accountNumber,
+    after: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+  }),
   plainRecord({ kind: fc.constant('logout'), id: requestId }),
 )
 
@@ -270,6 +292,29 @@ export const serverMessages: Arbitrary<ServerMessage> = fc.oneof(
     kind: fc.constant('accepted'),
     id: requestId,
     at: fc.constantFrom('mailbox', 'recipient'),
+  }),
+  plainRecord({
+    kind: fc.constant('keys'),
+    id: requestId,
+    device,
+    signed: signedPrekey,
+    oneTime: fc.array(prekey, { maxLength: 8 }),
+  }),
+  plainRecord(
+    {
+      kind: fc.constant('keys-left'),
+      oneTime: fc.integer({ min: 0, max: 65535 }),
+      signed: requestId,
+    },
+    { requiredKeys: ['kind', 'oneTime'] },
+  ),
+  plainRecord({
+    kind: fc.constant('logged-keys'),
+    id: requestId,
+    isLast: fc.boolean(),
+    entries: fc.array(plainRecord({ index: requestId, device, chain: bytes(32) }), {
+      maxLength: 64,
+    }),
   }),
   plainRecord({ kind: fc.constant('ping'), id: requestId }),
   plainRecord({ kind: fc.constant('pong'), id: requestId, timeMs }),

@@ -32,8 +32,11 @@ export namespace holler {
             /** PeerMessage receipt. */
             receipt?: (holler.peer.Receipt.$Properties|null);
 
+            /** PeerMessage resend. */
+            resend?: (holler.peer.Resend.$Properties|null);
+
             /** PeerMessage body. */
-            body?: ("text"|"receipt");
+            body?: ("text"|"receipt"|"resend");
 
             /**
              * Encodes the specified PeerMessage message. Does not implicitly {@link holler.peer.PeerMessage.verify|verify} messages.
@@ -65,8 +68,11 @@ export namespace holler {
                 /** PeerMessage receipt */
                 receipt?: (holler.peer.Receipt.$Properties|null);
 
+                /** PeerMessage resend */
+                resend?: (holler.peer.Resend.$Properties|null);
+
                 /** PeerMessage body */
-                body?: ("text"|"receipt");
+                body?: ("text"|"receipt"|"resend");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -76,9 +82,10 @@ export namespace holler {
             type $Shape = {
               text?: holler.peer.Text.$Shape|null;
               receipt?: holler.peer.Receipt.$Shape|null;
+              resend?: holler.peer.Resend.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ body?: undefined; text?: null; receipt?: null }|{ body?: "text"; text: holler.peer.Text.$Shape; receipt?: null }|{ body?: "receipt"; text?: null; receipt: holler.peer.Receipt.$Shape })
+              ({ body?: undefined; text?: null; receipt?: null; resend?: null }|{ body?: "text"; text: holler.peer.Text.$Shape; receipt?: null; resend?: null }|{ body?: "receipt"; text?: null; receipt: holler.peer.Receipt.$Shape; resend?: null }|{ body?: "resend"; text?: null; receipt?: null; resend: holler.peer.Resend.$Shape })
             );
         }
 
@@ -237,6 +244,63 @@ export namespace holler {
                 /** READ value */
                 READ = 2
             }
+        }
+
+        /**
+         * Properties of a Resend.
+         * @deprecated Use holler.peer.Resend.$Properties instead.
+         */
+        interface IResend extends holler.peer.Resend.$Properties {
+        }
+
+        /** Represents a Resend. */
+        class Resend {
+
+            /**
+             * Constructs a new Resend.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holler.peer.Resend.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Resend ids. */
+            ids: Uint8Array[];
+
+            /**
+             * Encodes the specified Resend message. Does not implicitly {@link holler.peer.Resend.verify|verify} messages.
+             * @param message Resend message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holler.peer.Resend.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Resend message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holler.peer.Resend & holler.peer.Resend.$Shape} Resend
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holler.peer.Resend & holler.peer.Resend.$Shape;
+        }
+
+        namespace Resend {
+
+            /** Properties of a Resend. */
+            interface $Properties {
+
+                /** Resend ids */
+                ids?: (Uint8Array[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Resend. */
+            type $Shape = holler.peer.Resend.$Properties;
         }
     }
 }

@@ -33,7 +33,8 @@ export const holler = $root.holler = (() => {
              * @typedef {Object} holler.peer.PeerMessage.$Properties
              * @property {holler.peer.Text.$Properties|null} [text] PeerMessage text
              * @property {holler.peer.Receipt.$Properties|null} [receipt] PeerMessage receipt
-             * @property {"text"|"receipt"} [body] PeerMessage body
+             * @property {holler.peer.Resend.$Properties|null} [resend] PeerMessage resend
+             * @property {"text"|"receipt"|"resend"} [body] PeerMessage body
              * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
              */
 
@@ -50,9 +51,10 @@ export const holler = $root.holler = (() => {
              * @typedef {{
              *   text?: holler.peer.Text.$Shape|null;
              *   receipt?: holler.peer.Receipt.$Shape|null;
+             *   resend?: holler.peer.Resend.$Shape|null;
              *   $unknowns?: Array.<Uint8Array>;
              * } & (
-             *   ({ body?: undefined; text?: null; receipt?: null }|{ body?: "text"; text: holler.peer.Text.$Shape; receipt?: null }|{ body?: "receipt"; text?: null; receipt: holler.peer.Receipt.$Shape })
+             *   ({ body?: undefined; text?: null; receipt?: null; resend?: null }|{ body?: "text"; text: holler.peer.Text.$Shape; receipt?: null; resend?: null }|{ body?: "receipt"; text?: null; receipt: holler.peer.Receipt.$Shape; resend?: null }|{ body?: "resend"; text?: null; receipt?: null; resend: holler.peer.Resend.$Shape })
              * )} holler.peer.PeerMessage.$Shape
              */
 
@@ -87,17 +89,25 @@ export const holler = $root.holler = (() => {
              */
             PeerMessage.prototype.receipt = null;
 
+            /**
+             * PeerMessage resend.
+             * @member {holler.peer.Resend.$Properties|null|undefined} resend
+             * @memberof holler.peer.PeerMessage
+             * @instance
+             */
+            PeerMessage.prototype.resend = null;
+
             // OneOf field names bound to virtual getters and setters
             let $oneOfFields;
 
             /**
              * PeerMessage body.
-             * @member {"text"|"receipt"|undefined} body
+             * @member {"text"|"receipt"|"resend"|undefined} body
              * @memberof holler.peer.PeerMessage
              * @instance
              */
             $Object.defineProperty(PeerMessage.prototype, "body", {
-                get: $util.oneOfGetter($oneOfFields = ["text", "receipt"]),
+                get: $util.oneOfGetter($oneOfFields = ["text", "receipt", "resend"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -121,6 +131,8 @@ export const holler = $root.holler = (() => {
                     $root.holler.peer.Text.encode(message.text, writer.uint32(/* id 1, wireType 2 =*/10).fork(), _depth + 1).ldelim();
                 if (message.receipt != null && $Object.hasOwnProperty.call(message, "receipt"))
                     $root.holler.peer.Receipt.encode(message.receipt, writer.uint32(/* id 2, wireType 2 =*/18).fork(), _depth + 1).ldelim();
+                if (message.resend != null && $Object.hasOwnProperty.call(message, "resend"))
+                    $root.holler.peer.Resend.encode(message.resend, writer.uint32(/* id 3, wireType 2 =*/26).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -177,6 +189,13 @@ export const holler = $root.holler = (() => {
                                 break;
                             message.receipt = $root.holler.peer.Receipt.decode(reader, reader.size(), $undefined, _depth + 1, message.receipt);
                             message.body = "receipt";
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.resend = $root.holler.peer.Resend.decode(reader, reader.size(), $undefined, _depth + 1, message.resend);
+                            message.body = "resend";
                             continue;
                         }
                     }
@@ -586,6 +605,143 @@ export const holler = $root.holler = (() => {
             })();
 
             return Receipt;
+        })();
+
+        peer.Resend = (function() {
+
+            /**
+             * Properties of a Resend.
+             * @typedef {Object} holler.peer.Resend.$Properties
+             * @property {Array.<Uint8Array>|null} [ids] Resend ids
+             * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+             */
+
+            /**
+             * Properties of a Resend.
+             * @memberof holler.peer
+             * @interface IResend
+             * @augments holler.peer.Resend.$Properties
+             * @deprecated Use holler.peer.Resend.$Properties instead.
+             */
+
+            /**
+             * Shape of a Resend.
+             * @typedef {holler.peer.Resend.$Properties} holler.peer.Resend.$Shape
+             */
+
+            /**
+             * Constructs a new Resend.
+             * @memberof holler.peer
+             * @classdesc Represents a Resend.
+             * @constructor
+             * @param {holler.peer.Resend.$Properties=} [properties] Properties to set
+             * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+             */
+            const Resend = function (properties) {
+                this.ids = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            /**
+             * Resend ids.
+             * @member {Array.<Uint8Array>} ids
+             * @memberof holler.peer.Resend
+             * @instance
+             */
+            Resend.prototype.ids = $util.emptyArray;
+
+            /**
+             * Encodes the specified Resend message. Does not implicitly {@link holler.peer.Resend.verify|verify} messages.
+             * @function encode
+             * @memberof holler.peer.Resend
+             * @static
+             * @param {holler.peer.Resend.$Properties} message Resend message or plain object to encode
+             * @param {$protobuf.Writer} [writer] Writer to encode to
+             * @returns {$protobuf.Writer} Writer
+             */
+            Resend.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.ids != null && message.ids.length)
+                    for (let i = 0; i < message.ids.length; ++i)
+                        writer.uint32(/* id 1, wireType 2 =*/10).bytes(message.ids[i]);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            /**
+             * Decodes a Resend message from the specified reader or buffer.
+             * @function decode
+             * @memberof holler.peer.Resend
+             * @static
+             * @param {$protobuf.Reader|Uint8Array} reader Reader or buffer to decode from
+             * @param {number} [length] Message length if known beforehand
+             * @returns {holler.peer.Resend & holler.peer.Resend.$Shape} Resend
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            Resend.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holler.peer.Resend();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.ids && message.ids.length))
+                                message.ids = [];
+                            message.ids.push(reader.bytes());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Resend;
         })();
 
         return peer;

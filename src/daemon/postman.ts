@@ -1,0 +1,359 @@
+/**
+ * Messages that go through the server's mailbox, sealed: to buddies with whom no live session stands 200 ms after
+ * there was something to say. And what comes from there: opened, kept, confirmed by a sealed receipt, and only then
+ * acknowledged to the server; so a daemon that is killed in between gets it again, knows it by its id, and confirms it.
+ *
+ * A message has one id on both ways, whoever comes second is dropped. In order: a buddy's messages are mailed as they
+ * were written, a few ahead of the server's answers.
+ */
+import type { Clock } from '../core/clock.ts'
+import { HollerError } from '../core/holler-error.ts'
+import { after, earliest, type Instant } from '../core/instant.ts'
+import { fromHex } from '../core/bytes.ts'
+import {
+  openMessage,
+  readSealedHeader,
+  sealMessage,
+  type SealedKind,
+} from '../crypto/sealed-message.ts'
+import { staticKeyFromSeed } from '../crypto/static-key.ts'
+import { Alarm } from '../io/alarm.ts'
+import { decodePeerMessage, encodePeerMessage } from '../protocol/peer/codec.ts'
+import { messageIdOf, newMessageId } from '../protocol/peer/message-id.ts'
+import { MAX_RECEIPT_IDS, type MessageId, type PeerMessage } from '../protocol/peer/peer-message.ts'
+import type { AccountNumber, Deliver, KeysLeft, MailSeq } from '../protocol/server/messages.ts'
+import type { Archive } from './archive.ts'
+import { BuddyKeySupply } from './buddy-keys.ts'
+import type { Conversations } from './conversations.ts'
+import type { Device } from './keys.ts'
+import { asTextMessage } from './outgoing.ts'
+import type { Prekeys } from './prekeys.ts'
+import { type Buddy, personOf } from './roster.ts'
+import type { ServerSession } from './server-session.ts'
+import { Unreadable } from './unreadable.ts'
+
+/** So long a live session may take to come about; then the first message does not wait for hole punching. */
+const LIVE_WITHIN_MS = 200
+
+/** How many messages to one buddy are mailed ahead of the server's answers. */
+const MOST_AHEAD = 16
+
+/** Receipts for what comes within so long leave together. */
+const RECEIPTS_AFTER_MS = 20
+
+/** When the server said that it cannot now, or that the mailbox is full. */
+const RETRY_MS = 15_000
+
+export interface PostmanOptions {
+  readonly own: AccountNumber
+  readonly device: Device
+  readonly archive: Archive
+  readonly clock: Clock
+  readonly session: ServerSession
+  readonly prekeys: Prekeys
+  readonly conversations: () => Conversations
+  /** Whether the buddy may be reached by a live session at all. */
+  readonly isOnline: (buddy: AccountNumber) => boolean
+  /** Who wants to look offline sends no receipts by mail. */
+  readonly isInvisible: () => boolean
+}
+
+interface Owed {
+  readonly ids: Set<MessageId> // ≤ MAX_RECEIPT_IDS: the server's window is smaller
+  readonly seqs: MailSeq[]
+}
+
+export class Postman {
+  readonly #options: PostmanOptions
+  readonly #keys: BuddyKeySupply
+  readonly #unreadable: Unreadable
+  readonly #alarm: Alarm
+  readonly #due = new Map<AccountNumber, Instant>() // ≤ the buddy list
+  readonly #mailing = new Set<AccountNumber>() // ≤ the buddy list
+  readonly #owed = new Map<AccountNumber, Owed>() // ≤ the server's window of deliveries
+  #receiptsAt: Instant | undefined
+  #isStopped = false
+
+  constructor(options: PostmanOptions) {
+    this.#options = options
+    this.#keys = new BuddyKeySupply(options.session, options.clock)
+    this.#unreadable = new Unreadable(options.archive)
+    this.#alarm = new Alarm(options.clock, (now) => this.#handleTimeout(now))
+  }
+
+  /** Something waits for the buddy, and no live session stands. */
+  wanted(buddy: AccountNumber): void {
+    this.#mailAfter(buddy, this.#options.isOnline(buddy) ? LIVE_WITHIN_MS : 0)
+  }
+
+  /** The server is there (again). */
+  online(): void {
+    for (const buddy of this.#options.archive.outbox.buddies()) {
+      this.#mailAfter(buddy, LIVE_WITHIN_MS) // who is there is about to be told
+    }
+  }
+
+  /** Their device may be another one now. */
+  buddyChanged(buddy: AccountNumber): void {
+    this.#keys.forget(buddy)
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#alarm.clear()
+  }
+
+  /** The server has so many of our prekeys left. */
+  async replenish(left: KeysLeft): Promise<void> {
+    const keys = await this.#options.prekeys.replenished(left)
+    if (keys !== undefined) await this.#options.session.request(keys)
+  }
+
+  async withdraw(buddy: AccountNumber, ids: readonly MessageId[]): Promise<void> {
+    await this.#options.session.request({
+      kind: 'withdraw',
+      to: buddy,
+      messageIds: ids.slice(0, MAX_WITHDRAWN).map(fromHex),
+    })
+  }
+
+  /** Resolves when what was delivered is on our disk, or will never be. */
+  async take(delivered: Deliver): Promise<void> {
+    const { archive, session } = this.#options
+    const { from, seq } = delivered
+    const id = messageIdOf(delivered.messageId)
+    const buddy = archive.roster.get(from)
+    if (buddy?.state !== 'accepted') {
+      archive.dropped.count('mail-from-nobody')
+      session.acknowledge([seq])
+      return
+    }
+    const toConfirm = await this.#open(buddy, id, delivered)
+    if (toConfirm.length === 0) session.acknowledge([seq])
+    else this.#owe(from, toConfirm, seq)
+  }
+
+  async #open(buddy: Buddy, id: MessageId, { body }: Deliver): Promise<readonly MessageId[]> {
+    const { archive, own, device, prekeys, conversations } = this.#options
+    const known = await archive.history.get(id)
+    if (known !== undefined)
+      return known.buddy === buddy.number && known.direction === 'in' ? [id] : []
+    const header = readSealedHeader(body)
+    if (header === undefined) {
+      archive.dropped.count('mail-malformed')
+      return []
+    }
+    const signed = prekeys.signed(header.signedNumber)
+    const oneTime = header.oneTimeNumber === 0 ? undefined : prekeys.oneTime(header.oneTimeNumber)
+    const hasKeys = signed !== undefined && (header.oneTimeNumber === 0 || oneTime !== undefined)
+    const plaintext = !hasKeys
+      ? undefined
+      : openMessage(body, {
+          from: buddy.number,
+          to: own,
+          messageId: fromHex(id),
+          header,
+          staticKey: device.staticKey,
+          signed,
+          ...(oneTime === undefined ? {} : { oneTime }),
+        })
+    if (plaintext === undefined) {
+      if (header.kind === 'text') await this.#askAgain(buddy, id)
+      else archive.dropped.count('mail-unreadable')
+      return []
+    }
+    const message = decodePeerMessage(plaintext)
+    if (!message.ok || (message.value.kind === 'text' && message.value.id !== id)) {
+      archive.dropped.count('mail-malformed')
+      return []
+    }
+    const isTrusted = await archive.pins.judge(buddy, header.device)
+    const used = prekeys.used(header.oneTimeNumber)
+    const ids = await conversations().with(buddy.number).takeMail(message.value, isTrusted, used)
+    if (message.value.kind === 'text') await this.#unreadable.forget(buddy.number, id)
+    else if (used.length > 0) await archive.journal.commit(used)
+    prekeys.forget(header.oneTimeNumber)
+    return ids
+  }
+
+  async #askAgain(buddy: Buddy, id: MessageId): Promise<void> {
+    const isNews = await this.#unreadable.note(buddy.number, id, personOf(buddy))
+    // Not waited for: the delivery is acknowledged first, else the repetition would be taken for the same message.
+    if (isNews) this.#mailLater(buddy.number, { kind: 'resend', ids: [id] })
+  }
+
+  #mailLater(buddy: AccountNumber, message: PeerMessage): void {
+    setImmediate(() => {
+      this.#mailOne(buddy, message).catch((error: unknown) => this.#failed(buddy, error))
+    })
+  }
+
+  // ---- Receipts -------------------------------------------------------------------------------------------------
+
+  #owe(buddy: AccountNumber, ids: readonly MessageId[], seq: MailSeq): void {
+    if (this.#options.isInvisible()) {
+      this.#options.session.acknowledge([seq])
+      return
+    }
+    const owed = this.#owed.get(buddy) ?? { ids: new Set(), seqs: [] }
+    this.#owed.set(buddy, owed)
+    for (const id of ids) owed.ids.add(id)
+    owed.seqs.push(seq)
+    this.#receiptsAt ??= after(this.#options.clock.now(), RECEIPTS_AFTER_MS)
+    this.#rearm()
+  }
+
+  async #confirm(buddy: AccountNumber, { ids, seqs }: Owed): Promise<void> {
+    const some = [...ids].slice(0, MAX_RECEIPT_IDS)
+    try {
+      await this.#mailOne(buddy, { kind: 'receipt', state: 'delivered', ids: some })
+    } catch (error) {
+      this.#failed(buddy, error)
+      // Without a server it is delivered again, and confirmed then. What the server refuses stays refused.
+      if (isUnreachable(error)) {
+        if (this.#options.session.isOnline) this.#oweLater(buddy, { ids, seqs })
+        return
+      }
+    }
+    this.#options.session.acknowledge(seqs)
+  }
+
+  #oweLater(buddy: AccountNumber, { ids, seqs }: Owed): void {
+    const newer = this.#owed.get(buddy)
+    this.#owed.set(buddy, {
+      ids: new Set([...ids, ...(newer?.ids ?? [])]),
+      seqs: [...seqs, ...(newer?.seqs ?? [])],
+    })
+    this.#receiptsAt ??= after(this.#options.clock.now(), RETRY_MS)
+    this.#rearm()
+  }
+
+  // ---- Sending --------------------------------------------------------------------------------------------------
+
+  async #mail(buddy: AccountNumber): Promise<void> {
+    if (this.#mailing.has(buddy)) return
+    this.#mailing.add(buddy)
+    try {
+      while (this.#mayMail(buddy)) {
+        const count = await this.#mailSome(buddy)
+        if (count === 0) return
+      }
+    } catch (error) {
+      this.#failed(buddy, error)
+      if (!isUnreachable(error) || this.#options.session.isOnline) this.#mailAfter(buddy, RETRY_MS)
+    } finally {
+      this.#mailing.delete(buddy)
+    }
+  }
+
+  #mayMail(buddy: AccountNumber): boolean {
+    const { archive, session, conversations } = this.#options
+    return (
+      !this.#isStopped &&
+      session.isOnline &&
+      archive.roster.get(buddy)?.state === 'accepted' &&
+      !archive.pins.isChanged(buddy) &&
+      !conversations().with(buddy).isConnected
+    )
+  }
+
+  async #mailSome(buddy: AccountNumber): Promise<number> {
+    const conversation = this.#options.conversations().with(buddy)
+    const messages = await conversation.unmailed(MOST_AHEAD)
+    const sent: { readonly id: MessageId; readonly accepted: Promise<unknown> }[] = []
+    let failure: unknown
+    for (const stored of messages) {
+      try {
+        const sealed = await this.#seal(buddy, stored.id, asTextMessage(stored))
+        if (sealed === undefined) break
+        const accepted = this.#send(buddy, stored.id, sealed)
+        accepted.catch(() => undefined) // looked at below
+        sent.push({ id: stored.id, accepted })
+      } catch (error) {
+        failure = error
+        break
+      }
+    }
+    const outcomes = await Promise.allSettled(sent.map(({ accepted }) => accepted))
+    const taken = sent.filter((_, index) => outcomes[index]?.status === 'fulfilled')
+    await conversation.mailed(taken.map(({ id }) => id))
+    const refused = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (refused !== undefined) throw refused.reason as Error
+    if (failure !== undefined) throw failure as Error
+    return taken.length
+  }
+
+  async #mailOne(buddy: AccountNumber, message: PeerMessage): Promise<void> {
+    const { clock, random } = this.#options.archive
+    const id = newMessageId(clock.wallNow(), random)
+    const sealed = await this.#seal(buddy, id, message)
+    if (sealed !== undefined) await this.#send(buddy, id, sealed)
+  }
+
+  async #send(buddy: AccountNumber, id: MessageId, body: Uint8Array): Promise<void> {
+    const { session } = this.#options
+    await session.request({ kind: 'send', to: buddy, messageId: fromHex(id), body })
+  }
+
+  /** `undefined`: there is nobody to seal it for whom we trust. */
+  async #seal(
+    number: AccountNumber,
+    id: MessageId,
+    message: PeerMessage,
+  ): Promise<Uint8Array | undefined> {
+    const { archive, own, device } = this.#options
+    const buddy = archive.roster.get(number)
+    const keys = await this.#keys.forMessage(number)
+    if (keys === undefined || buddy === undefined) return undefined
+    if (!(await archive.pins.judge(buddy, keys.device))) return undefined
+    const kind: SealedKind = message.kind === 'text' ? 'text' : 'service'
+    return sealMessage({
+      kind,
+      from: own,
+      to: number,
+      messageId: fromHex(id),
+      sequence: message.kind === 'text' ? message.sequence : 0,
+      device: device.keys,
+      staticKey: device.staticKey,
+      ephemeral: staticKeyFromSeed(archive.random.bytes(32)),
+      recipient: keys,
+      plaintext: encodePeerMessage(message),
+    })
+  }
+
+  #mailAfter(buddy: AccountNumber, ms: number): void {
+    const dueAt = after(this.#options.clock.now(), ms)
+    const before = this.#due.get(buddy)
+    if (before === undefined || dueAt < before) this.#due.set(buddy, dueAt)
+    this.#rearm()
+  }
+
+  #handleTimeout(now: Instant): void {
+    for (const [buddy, dueAt] of [...this.#due]) {
+      if (dueAt > now) continue
+      this.#due.delete(buddy)
+      void this.#mail(buddy) // never rejects
+    }
+    if (this.#receiptsAt !== undefined && this.#receiptsAt <= now) {
+      this.#receiptsAt = undefined
+      for (const [buddy, owed] of this.#owed) void this.#confirm(buddy, owed) // never rejects
+      this.#owed.clear()
+    }
+    this.#rearm()
+  }
+
+  #rearm(): void {
+    if (!this.#isStopped) this.#alarm.set(earliest(this.#receiptsAt, ...this.#due.values()))
+  }
+
+  #failed(buddy: AccountNumber, error: unknown): void {
+    this.#options.archive.logger.debug('Not mailed', { buddy, error: String(error) })
+  }
+}
+
+/** A client's `withdraw` names no more; the rest is dropped by the receiver, who knows the ids. */
+const MAX_WITHDRAWN = 60
+
+function isUnreachable(error: unknown): boolean {
+  return error instanceof HollerError && error.code === 'SERVER_UNREACHABLE'
+}
