@@ -60,6 +60,20 @@ describe('A file', function () {
     assert.ok(used > 0.7, `${used}`)
   })
 
+  it('uses a slow path without flooding it: 256 kbit/s and 300 ms', () => {
+    const conditions = { latencyMs: 150, rateBytesPerSecond: 32_000, queueBytes: 64_000 }
+    const bottleneck = bottleneckOf(conditions, 1)
+    const flow = bottleneck.join()
+    bottleneck.startFile(flow)
+    bottleneck.run(10_000)
+    const queued = queueDelays(bottleneck, 20_000)
+    const used = (bottleneck.measure(20_000)[0] ?? 0) / 32_000
+
+    assert.ok(used > 0.8, `${used} used`)
+    assert.ok(percentile(queued, 0.5) < 200, `median queue ${percentile(queued, 0.5)} ms`)
+    assert.ok(percentile(queued, 0.99) < 400, `p99 queue ${percentile(queued, 0.99)} ms`)
+  })
+
   it('keeps the queue of a bloated buffer within 20 ms while it does not probe', () => {
     const bottleneck = bottleneckOf(pathOf(20, { queueBytes: 5_000_000 }), 1)
     const flow = bottleneck.join()

@@ -42,6 +42,13 @@ const STANDING_SLACK_MS = 2
 const EMPTY_SHARE = 0.25
 const EMPTY_SLACK_MS = 2
 
+/**
+ * On slow links a packet is a queue: at 256 kbit/s each takes 46 ms, and the least round trip was that of a small one. So
+ * many of ours may be on their way out at once, in general and with half a pipe in flight.
+ */
+const STANDING_PACKETS = 4
+const EMPTY_PACKETS = 3
+
 export class PathModel {
   readonly rounds = new Rounds()
   /** Without what the peer waited. */
@@ -96,12 +103,14 @@ export class PathModel {
 
   /** A round trip longer than this for a whole round: a queue stands that should not. */
   get standingRttMs(): number {
-    return this.minRtt.ms + STANDING_FACTOR * this.headroomMs + STANDING_SLACK_MS
+    const packetsMs = STANDING_PACKETS * this.#packetMs
+    return this.minRtt.ms + STANDING_FACTOR * this.headroomMs + STANDING_SLACK_MS + packetsMs
   }
 
   /** No longer than this with half a pipe in flight: nobody else has a queue here. */
   get emptyRttMs(): number {
-    return this.minRtt.ms + Math.max(EMPTY_SHARE * this.headroomMs, EMPTY_SLACK_MS)
+    const slackMs = Math.max(EMPTY_SHARE * this.headroomMs, EMPTY_SLACK_MS)
+    return this.minRtt.ms + slackMs + EMPTY_PACKETS * this.#packetMs
   }
 
   /** The whole pipe, and what the hosts and their ACKs hold back: nothing of it waits in the path. */
@@ -113,11 +122,16 @@ export class PathModel {
 
   /** The pipe and the queue that may stand. */
   get cruisingBytes(): number {
+    const { bdpBytes } = this
     const queued = this.rate * this.headroomMs
-    return Math.max(
-      this.bdpBytes + Math.max(queued, this.aggregation.extraBytes),
-      this.drainedBytes,
-    )
+    const aggregated = Math.min(this.aggregation.extraBytes, HEADROOM_SHARE * bdpBytes)
+    return Math.max(bdpBytes + Math.max(queued, aggregated), this.drainedBytes)
+  }
+
+  /** How long the path takes to send one packet. */
+  get #packetMs(): number {
+    const { max } = this.bandwidth
+    return max === 0 ? 0 : this.#datagramBytes / max
   }
 
   /** What an ACK says of rates, rounds and aggregation. The least round trip is updated after the states are. */
