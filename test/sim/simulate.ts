@@ -1,3 +1,4 @@
+import { Pcap } from './pcap.ts'
 import { World, type WorldOptions } from './world.ts'
 
 /** How many seeds each simulation runs: `SIM_RUNS` where set. `SIM_SEED` runs that one alone. */
@@ -16,6 +17,7 @@ export function patienceMs(usually: number): number {
 /** Runs a test in a fresh world; a failure names the seed and shows the last packets. */
 export function simulate(seed: number, body: (world: World) => void, options?: WorldOptions): void {
   const world = new World(seed, options)
+  const capture = captureOf(world)
   try {
     body(world)
   } catch (error) {
@@ -25,5 +27,18 @@ export function simulate(seed: number, body: (world: World) => void, options?: W
     error.message = `${error.message}\n\n${world.trace.print()}\nSIM_SEED=${seed} at ${world.now} ms`
     error.stack = [`${error.name}: ${error.message}`, ...frames].join('\n')
     throw error
+  } finally {
+    capture()
   }
+}
+
+/** With `SIM_PCAP=FILE`, what hosts send is written there; with several worlds, of the last one. */
+function captureOf(world: World): () => void {
+  const path = process.env['SIM_PCAP']
+  if (path === undefined) return () => undefined
+  const pcap = new Pcap()
+  world.tap((stage, packet) => {
+    if (stage === 'sent') pcap.add(world.now, packet)
+  })
+  return () => pcap.write(path)
 }
