@@ -29,6 +29,9 @@ const RELAY_TRIPS = 5
 /** Everything that a pair may try, the slowest attempt included. */
 const SETTLE_MS = 60_000
 
+/** It takes 6 s on a machine that has time. */
+const NAT_TEST_MS = 30_000
+
 /** From a path to the event that tells of it. */
 const EVENT_MS = 5_000
 
@@ -60,6 +63,7 @@ export async function acquaint(
 
 /** Both are acquainted. What their routers know of each other is forgotten first. */
 export async function meet(a: Resident<Home>, b: Resident<Home>): Promise<Meeting> {
+  await Promise.all([knowsItsNat(a.person), knowsItsNat(b.person)])
   await a.person.request('buddy.setPolicy', { buddy: b.person.name, path: 'relay' })
   await bothReach(a.person, b.person, ['relay'])
   const relayTripMs = await relayTrip(a.person, b.person)
@@ -108,6 +112,13 @@ export async function bothReach(
 export function isDirectChange({ type, data }: ControlEvent, buddy: Person): boolean {
   if (type !== 'path.changed' || handleOf(data['buddy']) !== buddy.name) return false
   return data['to'] === 'direct' || data['to'] === 'lan'
+}
+
+/** Its NAT is tested in the first seconds after a daemon has come online; where the server cannot tell, it goes without. */
+async function knowsItsNat({ daemon: { stderr } }: Person): Promise<void> {
+  const isTested = (): true | undefined =>
+    stderr.find(/The NAT was tested/) === undefined ? undefined : true
+  await stderr.waiters.until(isTested, NAT_TEST_MS, () => '').catch(() => undefined)
 }
 
 async function relayTrip(a: Person, b: Person): Promise<number> {
