@@ -20,11 +20,13 @@ import type {
 } from '../protocol/peer/peer-message.ts'
 import type { AccountNumber } from '../protocol/server/messages.ts'
 import type { Archive } from './archive.ts'
+import { ByteBudget } from './byte-budget.ts'
 import type { StoredMessage } from './history.ts'
 import { Incoming } from './incoming.ts'
 import { newSession, type PeerLink, type Session } from './live-session.ts'
 import { type Draft, Outgoing } from './outgoing.ts'
 import type { ShownKeys } from './pins.ts'
+import type { Buddy } from './roster.ts'
 import { SerialQueue } from './serial-queue.ts'
 
 /**
@@ -32,6 +34,9 @@ import { SerialQueue } from './serial-queue.ts'
  * this is cut off, and sends again what was not confirmed.
  */
 const MAX_INBOX = 1024
+
+/** What a message takes on disk beside its text, with its event. */
+const RECORD_BYTES = 1024
 
 /** Messages that go to the disk in one write. */
 const MAX_BATCH = 256
@@ -48,6 +53,7 @@ export class Conversation {
   readonly #outgoing: Outgoing
   readonly #incoming: Incoming
   readonly #steps = new SerialQueue()
+  readonly #budget: ByteBudget
   #session: Session | undefined
   #inbox: Arrived[] = [] // ≤ MAX_INBOX
   #isPumpWaiting = false
@@ -56,6 +62,7 @@ export class Conversation {
     this.#archive = archive
     this.#buddy = buddy
     this.#link = link
+    this.#budget = new ByteBudget(archive.clock.now())
     this.#outgoing = new Outgoing(archive, buddy, link)
     this.#incoming = new Incoming(archive, buddy, link)
   }
@@ -204,7 +211,18 @@ export class Conversation {
       else await this.#answer(message, session)
     }
     if (texts.length < messages.length) this.#pumpSoon()
-    if (texts.length > 0) await this.#incoming.take(texts, from, session)
+    if (texts.length > 0) await this.#takeTexts(texts, from, session)
+  }
+
+  // Who is over the budget is cut off, and begins again later with what was not confirmed: nothing is lost.
+  async #takeTexts(texts: readonly TextMessage[], from: Buddy, session: Session): Promise<void> {
+    const bytes = texts.reduce((sum, { text }) => sum + RECORD_BYTES + Buffer.byteLength(text), 0)
+    if (!this.#budget.take(this.#archive.clock.now(), bytes)) {
+      this.#archive.dropped.count('message-over-budget')
+      this.#link.disconnect(this.#buddy)
+      return
+    }
+    await this.#incoming.take(texts, from, session)
   }
 
   async #answer(message: Receipt | Resend, session?: Session): Promise<void> {

@@ -13,6 +13,8 @@ const MAX_ENTRIES = 10_000
 /** Who is there, as the server says. Kept while the server is away: a short outage changes nobody's presence. */
 export class PresenceMirror {
   readonly #entries = new Map<AccountNumber, PresenceEntry>() // ≤ MAX_ENTRIES, online ones only
+  /** Whom the pages of a snapshot have named so far, until its last page. */
+  #told: Set<AccountNumber> | undefined // ≤ what the server sends in one snapshot
 
   get(number: AccountNumber): PresenceEntry {
     return this.#entries.get(number) ?? offlineEntry(number)
@@ -27,9 +29,12 @@ export class PresenceMirror {
   }
 
   /** Applies a snapshot (all who are online) or a change, and returns what is different now. */
-  apply({ isSnapshot, entries }: Presence): readonly PresenceChange[] {
-    const told = new Set(entries.map(({ number }) => number))
-    const gone = isSnapshot ? this.online.filter((number) => !told.has(number)) : []
+  apply({ isSnapshot, hasMore, entries }: Presence): readonly PresenceChange[] {
+    if (isSnapshot) this.#told = new Set()
+    for (const { number } of entries) this.#told?.add(number)
+    const told = hasMore === true ? undefined : this.#told
+    if (hasMore !== true) this.#told = undefined
+    const gone = told === undefined ? [] : this.online.filter((number) => !told.has(number))
     return [...entries, ...gone.map(offlineEntry)].flatMap((entry) => this.#set(entry))
   }
 

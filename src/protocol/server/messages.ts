@@ -334,11 +334,13 @@ export interface BuddyRemoved {
 
 /**
  * The snapshot after login (all online buddies) and every change after it, ≤ MAX_PRESENCE_PAGE entries (`pages.ts`).
- * A snapshot makes everybody it does not name offline; what did not fit into it follows as changes.
+ * A snapshot makes everybody it does not name offline, but not before its last page has come.
  */
 export interface Presence {
   readonly kind: 'presence'
   readonly isSnapshot: boolean
+  /** Another page of the same snapshot follows at once; it is not marked as a snapshot itself. */
+  readonly hasMore?: true
   readonly entries: readonly PresenceEntry[]
 }
 

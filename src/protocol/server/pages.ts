@@ -19,14 +19,16 @@ export function rosterPages(buddies: readonly RosterEntry[]): readonly Roster[] 
   }))
 }
 
-/** A snapshot, or changes: of a snapshot only the first message is marked as one, the others add to it. */
+/** A snapshot, or changes: of a snapshot only the first message is marked as one, all but the last say that more follows. */
 export function presencePages(
   entries: readonly PresenceEntry[],
   isSnapshot: boolean,
 ): readonly Presence[] {
-  return cut(entries, MAX_PRESENCE_PAGE).map((page, index) => ({
+  const pages = cut(entries, MAX_PRESENCE_PAGE)
+  return pages.map((page, index) => ({
     kind: 'presence',
     isSnapshot: isSnapshot && index === 0,
+    ...(isSnapshot && index < pages.length - 1 && { hasMore: true }),
     entries: page,
   }))
 }

@@ -32,6 +32,12 @@ export const flag: Scalar<boolean> = {
   read: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
 }
 
+/** A flag that is left out when it is not set. */
+export const yes: Scalar<true> = {
+  write: String,
+  read: (text) => (text === 'true' ? true : undefined),
+}
+
 export function oneOf<const T extends string>(...words: readonly T[]): Scalar<T> {
   return { write: String, read: (text) => words.find((word) => word === text) }
 }

@@ -32,7 +32,17 @@ import {
   type ServerMessage,
   type SignedPrekey,
 } from './messages.ts'
-import { binary, clippedText, flag, freeText, integer, ipAddress, oneOf, token } from './scalars.ts'
+import {
+  binary,
+  clippedText,
+  flag,
+  freeText,
+  integer,
+  ipAddress,
+  oneOf,
+  token,
+  yes,
+} from './scalars.ts'
 
 type Kind = ClientMessage['kind'] | ServerMessage['kind']
 type MessageOf<M, K> = M extends { readonly kind: infer Kinds }
@@ -203,6 +213,7 @@ export const serverMessages: Table<ServerMessage> = {
   'buddy-removed': record({ number }),
   presence: record({
     isSnapshot: attribute('snapshot', flag),
+    hasMore: optional(attribute('more', yes)),
     entries: list('buddy', MAX_PRESENCE_PAGE, presenceEntry),
   }),
   introduced: record({

@@ -10,6 +10,7 @@ import { normaliseHandle } from '../../../src/server/handle.ts'
 import { openServerStore, STORE_LIMITS } from '../../../src/server/store/kv-server-store.ts'
 import { putRecord } from '../../../src/server/store/record.ts'
 import type { Account, ServerStore } from '../../../src/server/store/server-store.ts'
+import { keyStoreContract } from '../../contract/key-store.contract.ts'
 import { mailStoreContract } from '../../contract/mail-store.contract.ts'
 import { serverStoreContract } from '../../contract/server-store.contract.ts'
 import { memoryStore } from '../../support/memory-store.ts'
@@ -18,6 +19,8 @@ import { assertSame } from '../support/same-value.ts'
 import { verifierOf } from '../support/test-device.ts'
 
 serverStoreContract('KvServerStore in memory', (limits) => openServerStore(memoryStore(), limits))
+
+keyStoreContract('KvKeyStore in memory', () => openServerStore(memoryStore()))
 
 mailStoreContract('KvMailStore in memory', (mail) =>
   openServerStore(memoryStore(), { ...STORE_LIMITS, mail }),
@@ -36,6 +39,10 @@ describe('on disk', () => {
 
   serverStoreContract('KvServerStore on level', async (limits) =>
     openServerStore(await openLevelStore(directory), limits),
+  )
+
+  keyStoreContract('KvKeyStore on level', async () =>
+    openServerStore(await openLevelStore(directory)),
   )
 
   mailStoreContract('KvMailStore on level', async (mail) =>
