@@ -64,12 +64,13 @@ class Direction {
     return this.#queue.nextAt ?? Infinity
   }
 
-  takeIn(now: number): void {
+  // Each packet at its own time: this process may have slept since the one before was read.
+  takeIn(): void {
     for (let count = 0; count < BATCH_PACKETS; count++) {
       const packet = this.from.read()
       if (packet === undefined) return
       this.packets += 1
-      const transit = this.#link.transit(now, packet.length)
+      const transit = this.#link.transit(performance.now(), packet.length)
       if (transit.kind === 'arrives') {
         for (const at of transit.at) this.#queue.plan(at, () => this.#to.write(packet))
       } else if (transit.why === 'queue-full') this.dropped += 1
@@ -108,9 +109,8 @@ function run({ left, right, conditions, seed }: LinkPlan): LinkReport {
     timeout.writeUInt32LE(Math.floor(sleepMs * 1e6), 8)
     ppoll(descriptors, 3, timeout, null)
     if (descriptors.readInt16LE(2 * 8 + 6) !== 0) break
-    const now = performance.now()
-    for (const direction of directions) direction.takeIn(now)
-    for (const direction of directions) direction.putOut(now)
+    for (const direction of directions) direction.takeIn()
+    for (const direction of directions) direction.putOut(performance.now())
   }
   const sum = (pick: (direction: Direction) => number): number =>
     directions.reduce((total, direction) => total + pick(direction), 0)
