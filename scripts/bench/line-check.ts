@@ -43,7 +43,7 @@ export async function checkLine(
     }
     const rate = measured.rateBytesPerSecond
     if (rateBytesPerSecond === undefined) return
-    if (rate < 0.85 * rateBytesPerSecond || rate > 1.05 * rateBytesPerSecond) {
+    if (rate < 0.7 * rateBytesPerSecond || rate > 1.05 * rateBytesPerSecond) {
       throw new Error(`The line carries ${rate} bytes/s instead of ${rateBytesPerSecond}`)
     }
   } finally {

@@ -8,25 +8,31 @@ const QUESTION_BYTES = 100
 /** A train of full packets that just fits the shortest queue of the scenarios: its length tells the rate. */
 const TRAIN_PACKETS = 150
 const TRAIN_BYTES = 1_472
+const TRAINS = 3
 const IP_BYTES = 28
 const LATEST_ANSWER_MS = 200
+
+/** One clock for both processes. */
+const clock = () => Number(process.hrtime.bigint()) / 1e6
 
 const [what, address] = process.argv.slice(2)
 const socket = dgram.createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 })
 
 if (what === 'echo') {
-  let [first, last, bytes] = [0, 0, 0]
+  let [begunAt, last, bytes] = [0, 0, 0]
   socket.on('message', (message, from) => {
     if (message.length === QUESTION_BYTES) {
       socket.send(message, from.port, from.address)
     } else if (message.length === TRAIN_BYTES) {
-      last = performance.now()
-      if (bytes === 0) first = last
-      else bytes += TRAIN_BYTES + IP_BYTES
-      if (bytes === 0) bytes = 1
+      const sentAt = message.readDoubleLE(0)
+      if (sentAt !== begunAt) bytes = 0
+      begunAt = sentAt
+      last = clock()
+      bytes += TRAIN_BYTES + IP_BYTES
     } else {
-      const rate = bytes / ((last - first) / 1000)
-      for (let n = 0; n < 5; n++) socket.send(String(rate), from.port, from.address)
+      for (let n = 0; n < 5; n++) {
+        socket.send(JSON.stringify({ begunAt, last, bytes }), from.port, from.address)
+      }
     }
   })
   socket.bind(PORT, address)
@@ -41,7 +47,10 @@ if (what === 'echo') {
   let rateBytesPerSecond = 0
   socket.on('message', (message) => {
     if (message.length !== QUESTION_BYTES) {
-      rateBytesPerSecond = Number(String(message))
+      const { begunAt, last, bytes } = JSON.parse(String(message))
+      const elapsedMs = last - begunAt - leastRttMs / 2
+      // Who reads late makes the line look slower, never faster.
+      rateBytesPerSecond = Math.max(rateBytesPerSecond, bytes / (elapsedMs / 1000))
       return
     }
     answered += 1
@@ -55,10 +64,14 @@ if (what === 'echo') {
     if (n % 4 === 3) await sleep(1)
   }
   await sleep(LATEST_ANSWER_MS)
-  for (let n = 0; n < TRAIN_PACKETS; n++) socket.send(Buffer.alloc(TRAIN_BYTES), PORT, address)
-  await sleep(2 * LATEST_ANSWER_MS)
-  for (let n = 0; n < 5; n++) socket.send('?', PORT, address)
-  await sleep(LATEST_ANSWER_MS)
+  for (let attempt = 0; attempt < TRAINS; attempt++) {
+    const packet = Buffer.alloc(TRAIN_BYTES)
+    packet.writeDoubleLE(clock())
+    for (let n = 0; n < TRAIN_PACKETS; n++) socket.send(packet, PORT, address)
+    await sleep(2 * LATEST_ANSWER_MS)
+    for (let n = 0; n < 5; n++) socket.send('?', PORT, address)
+    await sleep(LATEST_ANSWER_MS)
+  }
   console.log(JSON.stringify({ leastRttMs, sent: QUESTIONS, answered, rateBytesPerSecond }))
   socket.close()
 }
