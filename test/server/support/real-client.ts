@@ -6,6 +6,7 @@ import { systemRandom } from '../../../src/io/random.ts'
 import { systemClock } from '../../../src/io/system-clock.ts'
 import { connectTls } from '../../../src/io/tls.ts'
 import { parseServerLink, SESSION_ALPN } from '../../../src/protocol/server/link.ts'
+import type { MailSeq, RequestId } from '../../../src/protocol/server/messages.ts'
 import type { SecureStream } from '../../../src/io/byte-stream.ts'
 import { Registration, type RegistrationEvent } from '../../../src/tcp/registration.ts'
 import { ServerLink } from '../../../src/tcp/server-link.ts'
@@ -74,8 +75,12 @@ export class RealClient {
     this.#driver.change((now) => this.#machine.start(now))
   }
 
-  request(message: ServerRequest): void {
-    this.#driver.change((now) => this.#machine.request(now, message))
+  request(message: ServerRequest): RequestId {
+    return this.#driver.change((now) => this.#machine.request(now, message))
+  }
+
+  acknowledge(seqs: readonly MailSeq[]): void {
+    this.#driver.change((now) => this.#machine.acknowledge(now, seqs))
   }
 
   logOut(): void {
