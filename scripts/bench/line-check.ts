@@ -20,12 +20,12 @@ interface Measured {
 /** @throws Error when the line is another one. */
 export async function checkLine(
   { left, right }: BenchNetwork,
-  { latencyMs = 0, jitterMs = 0, loss = 0, rateBytesPerSecond }: LinkConditions,
+  { latencyMs = 0, jitterMs = 0, loss = 0, queueBytes = 0, rateBytesPerSecond }: LinkConditions,
 ): Promise<void> {
   const echo = start(right, ['echo', right.address])
   try {
     await once(echo.stdout, 'data')
-    const asker = start(left, ['ask', right.address])
+    const asker = start(left, ['ask', right.address, String(trainPackets(queueBytes))])
     let output = ''
     asker.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
     await once(asker, 'close')
@@ -49,6 +49,11 @@ export async function checkLine(
   } finally {
     echo.kill()
   }
+}
+
+/** As many full packets as surely find room in the queue: the longer they take, the less does a late reader matter. */
+function trainPackets(queueBytes: number): number {
+  return Math.floor((0.9 * queueBytes) / 1_500)
 }
 
 function start(place: Place, args: readonly string[]): ChildProcessByStdio<null, Readable, null> {

@@ -5,8 +5,7 @@ import { once } from 'node:events'
 const PORT = 29_999
 const QUESTIONS = 1_000
 const QUESTION_BYTES = 100
-/** A train of full packets that just fits the shortest queue of the scenarios: its length tells the rate. */
-const TRAIN_PACKETS = 150
+/** Of full packets, as many as the asker is told: how long they take tells the rate. */
 const TRAIN_BYTES = 1_472
 const TRAINS = 3
 const IP_BYTES = 28
@@ -15,7 +14,7 @@ const LATEST_ANSWER_MS = 200
 /** One clock for both processes. */
 const clock = () => Number(process.hrtime.bigint()) / 1e6
 
-const [what, address] = process.argv.slice(2)
+const [what, address, trainPackets] = process.argv.slice(2)
 const socket = dgram.createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 })
 
 if (what === 'echo') {
@@ -67,7 +66,7 @@ if (what === 'echo') {
   for (let attempt = 0; attempt < TRAINS; attempt++) {
     const packet = Buffer.alloc(TRAIN_BYTES)
     packet.writeDoubleLE(clock())
-    for (let n = 0; n < TRAIN_PACKETS; n++) socket.send(packet, PORT, address)
+    for (let n = 0; n < Number(trainPackets); n++) socket.send(packet, PORT, address)
     await sleep(2 * LATEST_ANSWER_MS)
     for (let n = 0; n < 5; n++) socket.send('?', PORT, address)
     await sleep(LATEST_ANSWER_MS)
