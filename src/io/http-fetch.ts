@@ -22,8 +22,11 @@ export interface HttpLimits {
   readonly bodyBytes: number
 }
 
-/** A router on the LAN needs some 10 ms; its description has 3 to 20 KiB. */
-const USUAL_LIMITS: HttpLimits = { timeoutMs: 1000, bodyBytes: 64 * 1024 }
+/**
+ * A router on the LAN needs some 10 ms, but where one packet is lost while connecting, the kernel sends it again after a
+ * second (RFC 6298 §2.1): the limit leaves room for that and for an answer. Descriptions have 3 to 20 KiB.
+ */
+const USUAL_LIMITS: HttpLimits = { timeoutMs: 2500, bodyBytes: 64 * 1024 }
 
 /** Never rejects. */
 export async function fetchHttp(

@@ -78,13 +78,13 @@ describe('natprobe, what is around it', () => {
     return { status: code, report: JSON.parse(stdout) as Report }
   }
 
-  it('proves PCP’s and NAT-PMP’s mappings from outside, and gives all of it back', async () => {
+  it('proves the mappings of PCP, NAT-PMP and UPnP from outside, and gives all of it back', async () => {
     const { status, report } = await probe('--lifetime', 'off')
 
     assert.equal(status, 0)
     const { portMapping } = report
     assert.ok(portMapping !== undefined)
-    for (const by of ['pcp', 'natPmp'] as const) {
+    for (const by of ['pcp', 'natPmp', 'upnp'] as const) {
       assert.equal(portMapping[by].value, 'works', `${by}: ${JSON.stringify(portMapping[by])}`)
       assert.match(portMapping[by].reachedAt ?? '', /^11\.0\.0\.2:\d+$/)
     }
@@ -93,6 +93,21 @@ describe('natprobe, what is around it', () => {
     assert.deepEqual(report.egress?.udp, { 53: true, 443: true, 3478: true, 3479: true })
     assert.equal(report.egress.tcp['7443'], true)
     assert.equal(report.families.ipv4?.fragments?.value, true)
+  })
+
+  it('maps by UPnP where the first packet of every connection is lost', async () => {
+    home.nft(`table inet lossy {
+      chain input {
+        type filter hook input priority -10;
+        iifname "lan" tcp flags syn / syn,ack numgen inc mod 2 == 0 drop
+      }
+    }`)
+    const { report } = await probe('--lifetime', 'off')
+    home.nft('delete table inet lossy')
+
+    const upnp = report.portMapping?.upnp
+    assert.equal(upnp?.value, 'works', JSON.stringify(upnp))
+    assert.equal(gateway.mappings().match(/dnat/g), null)
   })
 
   it('tells a UDP port that is not let out, and a path that carries no more than 1400 bytes', async () => {

@@ -21,9 +21,13 @@ import { PORT_MAPPING_SOCKET, PortMapper } from '../../traversal/port-mapping/po
 import type { PortMapperEvent } from '../../traversal/port-mapping/port-mapper-event.ts'
 import type { PortMappingFinding, PortMappingReport } from '../outside.ts'
 
-/** A gateway on the LAN needs milliseconds; what has not answered by then speaks the protocol not. */
-const GRANT_MS = 4_000
-const RELEASE_MS = 1_000
+/**
+ * A gateway on the LAN needs milliseconds. But UPnP asks for three things by HTTP, each with a connection of its own, and
+ * the first packet of each may be lost and is sent again after a second.
+ */
+const GRANT_MS = 5_000
+/** One more such connection. */
+const RELEASE_MS = 2_500
 
 interface Gateway {
   readonly endpoint: Endpoint
@@ -135,6 +139,8 @@ class Mapping {
   readonly #socket: DatagramSocket
   readonly #mapper: PortMapper
   readonly #driver: Driver
+  /** It has named a description: then whatever goes wrong is not silence. */
+  #isTalking = false
   #onGranted: (granted: Granted) => void = () => undefined
   #onReleased: () => void = () => undefined
 
@@ -154,7 +160,9 @@ class Mapping {
 
   async ask(gateway: Gateway, localPort: number): Promise<Granted> {
     return await new Promise((resolve) => {
-      const timer = setTimeout(() => resolve({ kind: 'unavailable', why: 'silent' }), GRANT_MS)
+      const timer = setTimeout(() => {
+        resolve({ kind: 'unavailable', why: this.#isTalking ? 'too-slow' : 'silent' })
+      }, GRANT_MS)
       this.#onGranted = (granted) => {
         clearTimeout(timer)
         resolve(granted)
@@ -185,6 +193,7 @@ class Mapping {
   #handle(event: PortMapperEvent): void {
     switch (event.kind) {
       case 'http-wanted':
+        this.#isTalking = true
         void this.#fetch(event) // never rejects
         return
       case 'mapped':

@@ -16,5 +16,5 @@ export type HttpOutcome =
 /** Of an answer's body. Descriptions have 3 to 20 KiB, answers to SOAP calls less than one. */
 export const MAX_HTTP_BODY_BYTES = 64 * 1024
 
-/** An owner gives up after 1 s for each request; one that tells nothing at all must not stop the machine. */
+/** An owner gives up after 2.5 s for each request; one that tells nothing at all must not stop the machine. */
 export const HTTP_PATIENCE_MS = 3000
