@@ -9,6 +9,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { CommandContext } from './context.ts'
 import { declareAccount } from './declare/account.ts'
 import { declareBuddy } from './declare/buddy.ts'
+import { declareIdentity } from './declare/identity.ts'
 import { declareMessages } from './declare/messages.ts'
 import { declareNet } from './declare/net.ts'
 import type { Run } from './declare/run.ts'
@@ -78,6 +79,7 @@ function createProgram(outside: Outside): Command {
     declareStatus,
     declareAccount,
     declareBuddy,
+    declareIdentity,
     declareMessages,
     declareNet,
   ]) {

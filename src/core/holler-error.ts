@@ -17,6 +17,7 @@ export const errorCodes = [
   'HANDLE_INVALID',
   'HANDLE_TAKEN',
   'IDENTITY_CHANGED',
+  'IDENTITY_UNCHANGED',
   'INVALID_PARAMS',
   'MAILBOX_FULL',
   'NOT_FOUND',

@@ -152,6 +152,16 @@ export class ActiveAccount {
     })
   }
 
+  /**
+   * The other identity that has come in the buddy's name is theirs from now on: what waits is sent to it.
+   *
+   * @throws HollerError `IDENTITY_UNCHANGED` when no other has come.
+   */
+  async acceptIdentity(buddy: Buddy): Promise<void> {
+    await this.#steps.run(() => this.archive.pins.accept(buddy))
+    this.sessions.identityAccepted(buddy.number)
+  }
+
   /** Which paths this buddy's sessions may take; a standing session begins anew under the new rule. */
   async setPolicy(buddy: Buddy, policy: PathPolicy): Promise<void> {
     await this.archive.roster.setPolicy(buddy, policy)

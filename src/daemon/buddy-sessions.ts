@@ -141,6 +141,19 @@ export class BuddySessions {
     this.#options.network.change((now, endpoint) => endpoint.disconnect(now, peer))
   }
 
+  /** A standing session was judged by the identity before: it ends, and another one is made. */
+  identityAccepted(peer: AccountNumber): void {
+    const { clock, archive, network } = this.#options
+    network.change((_now, endpoint) => {
+      endpoint.setPinnedStatic(peer, archive.pins.get(peer)?.static)
+    })
+    this.postman.buddyChanged(peer)
+    this.disconnect(peer)
+    this.#introductions.greet(clock.now(), peer, 0)
+    if (archive.outbox.has(peer)) this.#want(peer)
+    else this.#introduce(clock.now())
+  }
+
   /** A standing session ends with it, and a new one is made under the new rule. */
   setPolicy(peer: AccountNumber, policy: PathPolicy): void {
     const wasLive = this.#live.has(peer)

@@ -5,6 +5,7 @@ import { buddyMethods } from './control-buddy-methods.ts'
 import { daemonMethods } from './control-daemon-methods.ts'
 import { eventMethods } from './control-event-methods.ts'
 import type { Handlers } from './control-handler.ts'
+import { identityMethods } from './control-identity-methods.ts'
 import { messageMethods } from './control-message-methods.ts'
 import { netMethods } from './control-net-methods.ts'
 import type { Daemon } from './daemon.ts'
@@ -16,6 +17,7 @@ export function controlMethods(daemon: Daemon, onShutdown: () => void): ControlM
     ...daemonMethods(daemon, onShutdown),
     ...accountMethods(daemon),
     ...buddyMethods(daemon),
+    ...identityMethods(daemon),
     ...messageMethods(daemon),
     ...netMethods(daemon),
     ...eventMethods(daemon),

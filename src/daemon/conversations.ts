@@ -114,7 +114,7 @@ export class Conversations {
     if (this.#archive.pins.isChanged(to.number)) {
       throw new HollerError(
         'IDENTITY_CHANGED',
-        `The identity of ${to.handle} (${to.number}) has changed; nothing is sent until you accept it`,
+        `The identity of ${to.handle} (${to.number}) has changed; nothing is sent until you accept it (holler identity accept)`,
       )
     }
   }

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { equalBytes } from '../core/bytes.ts'
+import { HollerError } from '../core/holler-error.ts'
 import type { Store } from '../core/store.ts'
 import type { AccountNumber } from '../protocol/server/messages.ts'
 import type { Journal } from './journal.ts'
@@ -23,7 +24,7 @@ const record = z.object({
   identity: bytesField,
   static: bytesField,
   /** Another identity that calls itself this buddy, and is waiting to be believed. */
-  offered: z.exactOptional(bytesField),
+  other: z.exactOptional(z.object({ identity: bytesField, static: bytesField })),
 })
 
 export type Pin = z.output<typeof record>
@@ -60,7 +61,7 @@ export class Pins {
 
   /** Whether somebody with other keys has come in this buddy's name, and has not been believed. */
   isChanged(number: AccountNumber): boolean {
-    return this.#pins.get(number)?.offered !== undefined
+    return this.#pins.get(number)?.other !== undefined
   }
 
   /** Judges what a live session has proved: pins it at first contact, otherwise compares. Resolves whether it is trusted. */
@@ -70,8 +71,25 @@ export class Pins {
       await this.#trust(buddy, pin, shown)
       return true
     }
-    await this.#distrust(buddy, pin, shown.identity)
+    await this.#distrust(buddy, pin, shown)
     return false
+  }
+
+  /**
+   * The user believes the other identity: from now on it is the pinned one, and the one before is another. Of several
+   * that came, it is the one that came last.
+   *
+   * @throws HollerError `IDENTITY_UNCHANGED` when no other has come.
+   */
+  async accept(buddy: Buddy): Promise<void> {
+    const other = this.#pins.get(buddy.number)?.other
+    if (other === undefined) {
+      throw new HollerError(
+        'IDENTITY_UNCHANGED',
+        `No other identity of ${buddy.handle} (${buddy.number}) waits to be accepted`,
+      )
+    }
+    await this.#keep(buddy, other)
   }
 
   /** Forgets a buddy's identity, when the user removes the buddy: adding them again is a first contact. */
@@ -83,16 +101,15 @@ export class Pins {
 
   async #trust(buddy: Buddy, before: Pin | undefined, shown: ShownKeys): Promise<void> {
     const isKnown =
-      before !== undefined &&
-      before.offered === undefined &&
-      equalBytes(before.static, shown.static)
+      before !== undefined && before.other === undefined && equalBytes(before.static, shown.static)
     if (isKnown) return
     await this.#keep(buddy, { identity: shown.identity, static: shown.static })
   }
 
-  async #distrust(buddy: Buddy, pin: Pin, offered: Uint8Array): Promise<void> {
-    if (pin.offered !== undefined && equalBytes(pin.offered, offered)) return
-    await this.#keep(buddy, { ...pin, offered }, true)
+  async #distrust(buddy: Buddy, pin: Pin, shown: ShownKeys): Promise<void> {
+    if (pin.other !== undefined && equalBytes(pin.other.identity, shown.identity)) return
+    const other = { identity: shown.identity, static: shown.static }
+    await this.#keep(buddy, { ...pin, other }, true)
   }
 
   async #keep(buddy: Buddy, pin: Pin, isChanged = false): Promise<void> {

@@ -138,6 +138,17 @@ describe('holler: what the commands ask and show', () => {
     }
   })
 
+  it('identity accept', async () => {
+    const { stdout } = await holler({ 'identity.accept': () => ({}) }, [
+      'identity',
+      'accept',
+      'bob',
+    ])
+
+    assert.equal(stdout, 'The new identity of bob is trusted\n')
+    assert.deepEqual(asked(), [{ method: 'identity.accept', params: { buddy: 'bob' } }])
+  })
+
   it('buddy policy: shows and sets', async () => {
     const handlers: Handlers = { 'buddy.list': () => [buddy], 'buddy.setPolicy': () => ({}) }
     const shown = await holler(handlers, ['buddy', 'policy', '10002'])

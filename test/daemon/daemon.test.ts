@@ -387,6 +387,26 @@ describe('Daemon', () => {
       await say(other, 'alice', 'it is me')
       await alice.event('message.received', ({ data }) => data['isIdentityChanged'] === true)
     })
+
+    it('writes to the other one, what waited too, once the user has accepted it', async () => {
+      const [alice, bob] = await friends()
+      await delivered(alice, await say(alice, 'bob', 'to the real bob'))
+      await bob.stop()
+      const waiting = await say(alice, 'bob', 'whoever you are')
+      const other = await somebody()
+      await other.daemon.login({ server: server.link, user: 'bob', password: PASSWORD })
+      await alice.event('identity.changed')
+
+      const account = alice.daemon.requireAccount()
+      await account.acceptIdentity(account.archive.roster.require('bob'))
+
+      await delivered(alice, waiting)
+      await delivered(alice, await say(alice, 'bob', 'and more'))
+      assert.deepEqual(heard(other), ['whoever you are', 'and more'])
+      await assert.rejects(account.acceptIdentity(account.archive.roster.require('bob')), {
+        code: 'IDENTITY_UNCHANGED',
+      })
+    })
   })
 
   it('keeps nothing of a request that was rejected', async () => {

@@ -251,6 +251,30 @@ onEveryStore((place) => {
       await store.close()
     })
 
+    it('takes the other identity for the right one when the user accepts it, also after a restart', async () => {
+      const store = await place().open()
+      const pins = await Pins.open(store, await Journal.open({ store, clock }), '0001')
+      await pins.judge(bob, keys(1))
+      await assert.rejects(pins.accept(bob), { code: 'IDENTITY_UNCHANGED' })
+      for (const n of [2, 3]) await pins.judge(bob, keys(n))
+      await pins.accept(bob)
+      await store.close()
+
+      const again = await place().open()
+      const reopened = await Pins.open(again, await Journal.open({ store: again, clock }), '0001')
+
+      assert.equal(reopened.isChanged(10002), false)
+      assert.deepEqual(Uint8Array.from(reopened.get(10002)?.static ?? []), keys(3).static)
+      for (const [n, isTrusted] of [
+        [3, true],
+        [2, false],
+        [1, false],
+      ] as const) {
+        assert.equal(await reopened.judge(bob, keys(n)), isTrusted)
+      }
+      await again.close()
+    })
+
     it('tells each other identity once, and forgets it when the user removes the buddy', async () => {
       const store = await place().open()
       const journal = await Journal.open({ store, clock })

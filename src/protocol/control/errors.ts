@@ -51,6 +51,7 @@ export const kindOfError: Readonly<Record<ErrorCode, ControlErrorKind>> = {
   HANDLE_INVALID: 'invalid_params',
   HANDLE_TAKEN: 'conflict',
   IDENTITY_CHANGED: 'identity_changed',
+  IDENTITY_UNCHANGED: 'not_found',
   INVALID_PARAMS: 'invalid_params',
   MAILBOX_FULL: 'quota',
   NOT_FOUND: 'not_found',

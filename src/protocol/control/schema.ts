@@ -177,6 +177,9 @@ export const methods = {
     result: done,
   },
 
+  /** Trusts the other identity that has come in this buddy's name: the one of the last `identity.changed`. */
+  'identity.accept': { params: z.strictObject({ buddy: buddyName }), result: done },
+
   /** Resolves as soon as the message is on disk; `wait` holds the answer until that state (or `timeoutMs`). */
   'message.send': {
     params: z.strictObject({
