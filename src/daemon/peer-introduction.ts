@@ -54,7 +54,7 @@ export class PeerIntroduction {
     this.#offer = candidates
     this.#nat = nat
     this.#speak(now)
-    if (offerKey(candidates, nat) !== this.#offered) this.renew(now)
+    this.#tellNews(now)
   }
 
   /** The peer wants to hear from us. */
@@ -70,6 +70,7 @@ export class PeerIntroduction {
     this.#hasStarted = true
     this.#isUnsaid = false
     this.#renewal.answered(now, ticketEndsAt, wantsDirect)
+    this.#tellNews(now) // what changed while that was under way
   }
 
   /** Says it once more, as soon as may be. What is not answered yet has just been said. */
@@ -108,6 +109,11 @@ export class PeerIntroduction {
 
   get #canRenew(): boolean {
     return this.#hasStarted && this.#offer !== undefined
+  }
+
+  #tellNews(now: Instant): void {
+    if (this.#offer === undefined || offerKey(this.#offer, this.#nat) === this.#offered) return
+    this.renew(now)
   }
 
   #speak(now: Instant): void {
