@@ -44,8 +44,11 @@ export interface PeerPathsOptions {
   readonly peer: string
 }
 
-/** The agent's report, and how the relay is reached where it is the relay. */
-export type PeerPathReport = PathReport & { readonly relay: RelayTransport | undefined }
+/** The agent's report, how the relay is reached where it is the relay, and what the peer said of its NAT. */
+export type PeerPathReport = PathReport & {
+  readonly relay: RelayTransport | undefined
+  readonly nat: NatProfile | undefined
+}
 
 export type PeerPathsEvent =
   /** Send there from now on. */
@@ -138,9 +141,10 @@ export class PeerPaths {
 
   get report(): PeerPathReport | undefined {
     const report = this.#agent?.report()
-    if (report?.kind !== 'relay') return report && { ...report, relay: undefined }
+    const nat = this.#remoteNat
+    if (report?.kind !== 'relay') return report && { ...report, relay: undefined, nat }
     const { transport, remote } = this.#relay
-    return { ...report, remote: remote ?? report.remote, relay: transport }
+    return { ...report, remote: remote ?? report.remote, relay: transport, nat }
   }
 
   /** The peer's key is known: probes can be told from forgeries, and the search may begin. */

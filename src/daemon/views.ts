@@ -78,6 +78,7 @@ export function pathView(daemon: Daemon, account: ActiveAccount, buddy: Buddy): 
       kind: candidate.kind,
       endpoint: formatEndpoint(candidate.endpoint),
     })),
+    nat: report.nat ?? null,
   }
 }
 
@@ -116,6 +117,7 @@ function noPath(daemon: Daemon, account: ActiveAccount, buddy: Buddy): PathView 
     strategies: [],
     attempts: [],
     candidates: [],
+    nat: null,
   }
 }
 

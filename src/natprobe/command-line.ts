@@ -25,8 +25,8 @@ export interface ProbeRequest {
   readonly bind?: Endpoint
   /** A report to compare with: the name of its file. */
   readonly compareWith?: string
-  /** Another host's report: the name of its file. */
-  readonly peerFile?: string
+  /** Another host's report: the name of its file; where there is no such file, a buddy. */
+  readonly peer?: string
   readonly isAnonymized: boolean
   /** Where to write the page: the name of a file. */
   readonly pageFile?: string
@@ -94,7 +94,10 @@ function declared(version: string, write: (text: string) => void): Command {
     )
     .option('--bind <ADDRESS[:PORT]>', 'the local address to test')
     .option('--compare <FILE>', 'tell what changed since that report (of --json)')
-    .option('--peer <FILE>', 'predict the path to the host of that report: strategy, chance, time')
+    .option(
+      '--peer <FILE|BUDDY>',
+      'predict the path to the host of that report, or to a buddy: strategy, chance, time',
+    )
     .option('--anonymize', 'replace addresses and server names, for bug reports')
     .option('--every <DURATION>', 'repeat (30s, 5m, 1h) and tell what changed')
     .option('--report <FILE.html>', 'write a page with pictures as well')
@@ -128,7 +131,7 @@ function requestFrom(names: readonly string[], options: Options): Decoded<ProbeR
     isJson: options.json === true,
     isAnonymized: options.anonymize === true,
     ...(options.compare === undefined ? {} : { compareWith: options.compare }),
-    ...(options.peer === undefined ? {} : { peerFile: options.peer }),
+    ...(options.peer === undefined ? {} : { peer: options.peer }),
     ...(options.report === undefined ? {} : { pageFile: options.report }),
     ...(everyMs === undefined ? {} : { everyMs: everyMs.value }),
   } as const

@@ -4,13 +4,14 @@
  *
  * The tests are machines (`nat-probe.ts`); here they meet names, sockets, the clock and the terminal.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HollerError } from '../core/holler-error.ts'
 import { systemClock } from '../io/system-clock.ts'
 import { Pseudonyms } from './anonymize.ts'
 import { type ProbeRequest, readCommandLine, type ServerName } from './command-line.ts'
+import { buddyReport } from './command/buddy-report.ts'
 import { resolve } from './command/names.ts'
 import { predictPath } from './command/peer-prediction.ts'
 import { runTests } from './command/run-tests.ts'
@@ -44,8 +45,8 @@ async function main(args: readonly string[]): Promise<number> {
 
 /** Once, or again and again until a signal: then the last run's verdict is the exit status. */
 async function probe(request: ProbeRequest): Promise<number> {
-  const { compareWith, everyMs, peerFile } = request
-  const peer = peerFile === undefined ? undefined : await oldReport(peerFile)
+  const { compareWith, everyMs } = request
+  const peer = request.peer === undefined ? undefined : await peerReport(request.peer)
   const pseudonyms = new Pseudonyms()
   let before = compareWith === undefined ? undefined : await oldReport(compareWith)
   const ended = everyMs === undefined ? undefined : endedBySignal()
@@ -78,6 +79,11 @@ async function show(
   if (run > 1 && changes?.length === 0) return
   if (isJson) process.stdout.write(`${JSON.stringify(shown)}\n`)
   else process.stdout.write(run === 1 ? renderReport(shown) : renderChangedOnly(shown))
+}
+
+/** Of a file, or of the buddy of that name. @throws HollerError `CONFIG_INVALID` when there is neither. */
+async function peerReport(name: string): Promise<OldReport> {
+  return existsSync(name) ? await oldReport(name) : await buddyReport(name, process.env)
 }
 
 /** @throws HollerError `CONFIG_INVALID` when there is no such report. */

@@ -87,7 +87,7 @@ export interface Report {
   readonly captivePortal?: { readonly value: boolean; readonly confidence: number }
   /** Where there is no IPv6 to test; else it is in its family. */
   readonly nat64?: Nat64Finding
-  /** To the host of the report that `--peer` names. */
+  /** To the host of the report, or to the buddy, that `--peer` names. */
   readonly peer?: PeerPrediction
   readonly servers: readonly ServerReport[]
   /** Since the report that this one was compared with. */

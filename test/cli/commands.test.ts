@@ -49,6 +49,7 @@ const path: PathView = {
   strategies: ['direct'],
   attempts: [{ strategy: 'birthday', verdict: 'failed', probes: 1024 }],
   candidates: [{ side: 'remote', kind: 'host', endpoint: '10.0.0.3:40000' }],
+  nat: null,
 }
 
 const messages: MessageView[] = [

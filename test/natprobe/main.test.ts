@@ -17,6 +17,7 @@ import { listenUnix } from '../../src/io/unix-socket.ts'
 import { encodeJsonLine, JsonLineDecoder } from '../../src/protocol/control/json-lines.ts'
 import { BindingServer } from '../../src/stun/binding-server.ts'
 import { bindingSocketId } from '../../src/stun/binding-sockets.ts'
+import type { NatProfile } from '../../src/protocol/server/nat-profile.ts'
 import { inTemporaryDirectory } from '../support/temporary-directory.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/natprobe/main.ts', import.meta.url))
@@ -46,6 +47,18 @@ function natprobeIn(
       done({ status, stdout, stderr })
     })
   })
+}
+
+interface Question {
+  readonly method: string
+  readonly params: { readonly buddy: string }
+}
+
+const COUNTING: NatProfile = {
+  mapping: 'address-and-port-dependent',
+  filtering: 'address-and-port-dependent',
+  ports: { kind: 'sequential', step: 1 },
+  isPooled: false,
 }
 
 /** Two addresses with the same two ports, on loopback: the system chooses them. */
@@ -187,6 +200,46 @@ describe('natprobe, the command', () => {
       assert.match(unusable.stderr, /natprobe\.toml: "7" is no SERVER\[:PORT\]\n$/)
     })
   })
+
+  it('predicts the path to a buddy from what the daemon was told, and says what is missing', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const path = join(directory, 'control')
+      const daemon = await listenUnix({ path, mode: 0o600, onStream: answerPath })
+      const ask = (buddy: string): Promise<Ended> =>
+        natprobeIn({ HOLLER_SOCKET: path }, '--quick', '--json', '--peer', buddy, mainServer())
+
+      const [bob, carol, nobody, alone] = await Promise.all([
+        ask('bob'),
+        ask('carol'),
+        ask('mallory'),
+        natprobe('--peer', 'bob', mainServer()),
+      ])
+      await daemon.close()
+
+      assert.equal(bob.status, 0, bob.stderr)
+      const { peer } = JSON.parse(bob.stdout) as Report
+      assert.deepEqual([peer?.strategy, peer?.expectedSeconds], ['punch', 0.5])
+      assert.deepEqual([carol.status, nobody.status, alone.status], [2, 2, 2])
+      assert.match(carol.stderr, /"carol": nothing is known .*\(holler net ping carol\)\n$/)
+      assert.match(nobody.stderr, /"mallory": No buddy "mallory"\n$/)
+      assert.match(alone.stderr, /"bob": no report has that name, and no hollerd answers/)
+    })
+  })
+
+  /** A daemon that was told of one buddy's NAT. */
+  function answerPath(stream: ByteStream): void {
+    const decoder = new JsonLineDecoder()
+    stream.onBytes((bytes) => {
+      for (const line of decoder.push(bytes)) {
+        const { method, params } = (line.ok ? line.value : {}) as Question
+        assert.equal(method, 'net.path')
+        const error = { code: -32000, message: `No buddy "${params.buddy}"` }
+        const known = { bob: { result: { nat: COUNTING } }, carol: { result: { nat: null } } }
+        const answer = known[params.buddy as keyof typeof known] ?? { error }
+        stream.write(encodeJsonLine({ jsonrpc: '2.0', id: 1, ...answer }))
+      }
+    })
+  }
 
   /** A daemon that knows one thing. */
   function answerStatus(stream: ByteStream): void {

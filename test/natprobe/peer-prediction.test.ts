@@ -33,6 +33,12 @@ describe('predictPath()', () => {
     assert.equal(predictPath(counting, counting).strategy, 'predict-both')
   })
 
+  it('knows the rule of ports by the name that a daemon gives it', () => {
+    const profiled = report(APD, APD, { kind: 'sequential', step: 2 })
+
+    assert.equal(predictPath(cone, profiled).strategy, 'predict')
+  })
+
   it('reckons a birthday from the range that was seen', () => {
     const random = report(APD, APD, { kind: 'random', ...range })
     const { strategy, chance, expectedSeconds } = predictPath(cone, random)

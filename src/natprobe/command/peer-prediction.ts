@@ -21,7 +21,7 @@ const BIRTHDAY = { sockets: 256, probes: 1024, spacingSeconds: 0.004 } as const
 /** Every port of a block of at most 1024, twice, 2 ms apart. */
 const BLOCK = { chance: 0.9, expectedSeconds: 1.5 } as const
 
-/** Both are reports as `--json` writes them. The better family of the two decides. */
+/** Both are reports as `--json` writes them, or as much of one as a buddy's daemon tells (`buddy-report.ts`). The better family of the two decides. */
 export function predictPath(own: Json, peer: Json): PeerPrediction {
   const predictions = (['ipv6', 'ipv4'] as const).flatMap((family) => {
     const [a, b] = [profileIn(own, family), profileIn(peer, family)]
@@ -85,7 +85,8 @@ function portRule(allocation: unknown, isPreserving: unknown): PortRule {
   if (!isRecord(allocation)) return { kind: isPreserving === true ? 'preserve' : 'unknown' }
   const { kind, step, low, high } = allocation
   if (kind === 'preserve') return { kind }
-  if (kind === 'step' && typeof step === 'number') return { kind: 'sequential', step }
+  if ((kind === 'step' || kind === 'sequential') && typeof step === 'number')
+    return { kind: 'sequential', step }
   const isRange = kind === 'random' || kind === 'parity' || kind === 'block'
   if (!isRange || typeof low !== 'number' || typeof high !== 'number') return { kind: 'unknown' }
   return { kind, low, high }

@@ -23,7 +23,7 @@ export async function usualServers(env: Environment): Promise<readonly ServerNam
 /** The main endpoint of its STUN service: it names the others. */
 async function serverOfAccount(env: Environment): Promise<readonly ServerName[]> {
   const status = await askDaemon('net.status', {}, env)
-  const servers = status?.['stunServers']
+  const servers = status.kind === 'answered' ? status.result['stunServers'] : undefined
   if (!Array.isArray(servers)) return []
   const [first] = servers as readonly unknown[]
   const name = typeof first === 'string' ? parseServerName(first) : undefined

@@ -89,6 +89,8 @@ const path = z.object({
   candidates: z.array(
     z.object({ side: z.enum(['local', 'remote']), kind: z.string(), endpoint: z.string() }),
   ),
+  /** What the buddy's NAT does, as his daemon said when the session began; null where it said nothing. */
+  nat: natProfile.nullable(),
 })
 
 const status = z.object({
