@@ -43,6 +43,9 @@ const FINDINGS = [
   'poisonable',
   'natDepth',
   'rewritesPayload',
+  'inboundFirewall',
+  'mtu',
+  'fragments',
 ] as const
 
 function facts(report: OldReport, isAnonymized: boolean): ReadonlyMap<string, unknown> {
@@ -51,6 +54,12 @@ function facts(report: OldReport, isAnonymized: boolean): ReadonlyMap<string, un
   for (const family of ['ipv4', 'ipv6'] as const) {
     const found = isRecord(report['families']) ? report['families'][family] : undefined
     if (isRecord(found)) noteFamily(all, `families.${family}`, found, isAnonymized)
+  }
+  noteGateway(all, report['portMapping'], isAnonymized)
+  noteEgress(all, report['egress'])
+  for (const name of ['captivePortal', 'nat64'] as const) {
+    const finding = report[name]
+    if (isRecord(finding)) note(all, name, finding['value'])
   }
   if (!isAnonymized) noteServers(all, report['servers'])
   return all
@@ -82,6 +91,24 @@ function noteFamily(
 function noteLifetime(all: Map<string, unknown>, path: string, lifetime: OldReport): void {
   for (const name of ['atLeastMs', 'atMostMs', 'unrepliedMs', 'refreshedBy'] as const) {
     note(all, `${path}.${name}`, lifetime[name])
+  }
+}
+
+function noteGateway(all: Map<string, unknown>, gateway: unknown, isAnonymized: boolean): void {
+  if (!isRecord(gateway)) return
+  if (!isAnonymized) note(all, 'portMapping.gateway', gateway['gateway'])
+  for (const name of ['pcp', 'natPmp', 'upnp', 'doubleNat'] as const) {
+    const finding = gateway[name]
+    if (isRecord(finding)) note(all, `portMapping.${name}`, finding['value'])
+  }
+}
+
+function noteEgress(all: Map<string, unknown>, egress: unknown): void {
+  for (const protocol of ['udp', 'tcp'] as const) {
+    const ports = isRecord(egress) ? egress[protocol] : undefined
+    if (!isRecord(ports)) continue
+    for (const [port, isOpen] of Object.entries(ports))
+      note(all, `egress.${protocol}.${port}`, isOpen)
   }
 }
 

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Pseudonyms } from '../../src/natprobe/anonymize.ts'
-import { type Change, changesBetween, readOldReport } from '../../src/natprobe/compare.ts'
+import {
+  type Change,
+  changesBetween,
+  type OldReport,
+  readOldReport,
+} from '../../src/natprobe/compare.ts'
 import { makeReport, type Report } from '../../src/natprobe/report.ts'
 import { renderChangedOnly, renderReport } from '../../src/natprobe/text-report.ts'
 import type { NatBehaviour } from '../sim/nat.ts'
@@ -82,6 +87,26 @@ describe('changesBetween()', () => {
     const gone = changes(report, without)
     assert.ok(gone.length > 4 && gone.every(({ now }) => now === null))
     assert.ok(changes(without, report).every(({ before }) => before === null))
+  })
+
+  it('tells what is around: port mapping, reachable ports, sizes, portals', () => {
+    const around = (works: string, isOpen: boolean, mtu: unknown): OldReport => ({
+      portMapping: { gateway: '192.168.1.1', upnp: { value: works, confidence: 0.9 } },
+      egress: { udp: { 443: isOpen }, tcp: { 443: true } },
+      captivePortal: { value: !isOpen },
+      families: { ipv4: { mtu: { value: mtu }, fragments: { value: isOpen } } },
+    })
+
+    assert.deepEqual(
+      changesBetween(around('works', true, 1500), around('unavailable', false, 1400)),
+      [
+        { field: 'families.ipv4.mtu', before: 1500, now: 1400 },
+        { field: 'families.ipv4.fragments', before: true, now: false },
+        { field: 'portMapping.upnp', before: 'works', now: 'unavailable' },
+        { field: 'egress.udp.443', before: true, now: false },
+        { field: 'captivePortal', before: false, now: true },
+      ],
+    )
   })
 
   it('does not compare what an anonymized report hides', () => {
