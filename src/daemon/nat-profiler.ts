@@ -20,7 +20,11 @@ import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import type { NatMemory } from './nat-memory.ts'
 import { natProfileOf } from './nat-profile-of.ts'
 
-/** The first words of a login, its introductions and punches have the line for themselves. */
+/**
+ * What is remembered serves for a while: the first words of a login, its introductions and punches have the line for
+ * themselves. Where nothing is remembered the test begins at once: the punches wait for it, and a port that nobody can
+ * predict yet is not made harder to predict by it.
+ */
 const DELAY_MS = 3000
 
 /** A test that brought nothing, or a profile that has grown old while the network stayed. */
@@ -33,8 +37,6 @@ export interface NatProfilerOptions {
   readonly memory: NatMemory
   /** Where the tests' sockets are bound. */
   readonly address: string
-  /** For tests, which have no other line to keep free. */
-  readonly delayMs?: number
   readonly mode?: Mode
   /** What is known of the NAT now. */
   readonly onProfile: (profile: NatProfile | undefined) => void
@@ -88,12 +90,13 @@ export class NatProfiler {
   }
 
   async #recall(place: Place): Promise<void> {
-    const { memory, clock, onProfile, delayMs = DELAY_MS } = this.#options
+    const { memory, clock, onProfile } = this.#options
     const network = await networkOf(place)
     if (this.#isClosed || this.#place !== place) return
     const known = memory.recall(clock.wallNow(), network, place.publicAddress)
     onProfile(known?.profile)
-    this.#wait(known?.isFresh === true ? AGAIN_MS : delayMs)
+    if (known === undefined) await this.#measure()
+    else this.#wait(known.isFresh ? AGAIN_MS : DELAY_MS)
   }
 
   async #measure(): Promise<void> {
