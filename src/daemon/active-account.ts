@@ -152,6 +152,18 @@ export class ActiveAccount {
     })
   }
 
+  /** Also somebody who is not on the list, who can be named by number only. */
+  async block(name: string | number): Promise<void> {
+    const text = String(name)
+    const isNumber = /^[1-9]\d{0,14}$/.test(text)
+    const number = isNumber ? Number(text) : this.archive.roster.require(text).number
+    await this.#session.request({ kind: 'buddy-block', number })
+  }
+
+  async unblock({ number }: Buddy): Promise<void> {
+    await this.#session.request({ kind: 'buddy-unblock', number })
+  }
+
   /**
    * The other identity that has come in the buddy's name is theirs from now on: what waits is sent to it.
    *
@@ -184,10 +196,14 @@ export class ActiveAccount {
           await this.#forget(number)
         }
         await this.archive.roster.update(entries)
+        for (const { number, state } of entries) {
+          if (state === 'blocked') await this.#partFrom(number)
+        }
         return
       }
       case 'buddy-changed':
         await this.archive.roster.change(notice.buddy, notice.note)
+        if (notice.buddy.state === 'blocked') await this.#partFrom(notice.buddy.number)
         this.sessions.postman.buddyChanged(notice.buddy.number)
         this.sessions.retryAll()
         return
@@ -229,9 +245,13 @@ export class ActiveAccount {
   }
 
   async #forget(number: AccountNumber): Promise<void> {
+    await this.#partFrom(number)
+    await this.archive.roster.remove(number)
+  }
+
+  async #partFrom(number: AccountNumber): Promise<void> {
     await this.sessions.forget(number)
     this.presence.forget(number)
-    await this.archive.roster.remove(number)
   }
 
   async #keep(account: Account): Promise<void> {

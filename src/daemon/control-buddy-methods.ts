@@ -1,9 +1,9 @@
+import type { Method } from '../protocol/control/schema.ts'
 import type { Handlers } from './control-handler.ts'
 import type { Daemon } from './daemon.ts'
 import { buddyView } from './views.ts'
 
-type BuddyMethod =
-  'buddy.list' | 'buddy.add' | 'buddy.accept' | 'buddy.reject' | 'buddy.remove' | 'buddy.setPolicy'
+type BuddyMethod = Extract<Method, `buddy.${string}`>
 
 export function buddyMethods(daemon: Daemon): Handlers<BuddyMethod> {
   return {
@@ -32,6 +32,17 @@ export function buddyMethods(daemon: Daemon): Handlers<BuddyMethod> {
     'buddy.remove': async ({ buddy }) => {
       const account = daemon.requireAccount()
       await account.removeBuddy(account.archive.roster.require(buddy))
+      return {}
+    },
+
+    'buddy.block': async ({ buddy }) => {
+      await daemon.requireAccount().block(buddy)
+      return {}
+    },
+
+    'buddy.unblock': async ({ buddy }) => {
+      const account = daemon.requireAccount()
+      await account.unblock(account.archive.roster.require(buddy))
       return {}
     },
 

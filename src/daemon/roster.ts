@@ -25,7 +25,7 @@ export const MAX_BUDDIES = 10_000
 const record = z.object({
   number: z.number().int(),
   handle: z.string(),
-  state: z.enum(['accepted', 'pending-out', 'pending-in']),
+  state: z.enum(['accepted', 'pending-out', 'pending-in', 'blocked']),
   device: z.exactOptional(
     z.object({ identity: bytesField, static: bytesField, staticSignature: bytesField }),
   ),

@@ -16,7 +16,6 @@ import { readName } from './handle.ts'
 import type { OnlineAccount } from './online-account.ts'
 import {
   type Account,
-  mirrored,
   type Person,
   type Relation,
   type RelationChange,
@@ -49,9 +48,20 @@ export class Buddies {
     const other = await this.#find(to)
     if (other === undefined) return refused('not-found', 'There is no such account')
     if (other.number === from.number) return refused('not-found', 'That is your own account')
-    return await this.#change(from, other, { note, decide: relationAfterRequest }, (before) =>
-      before === 'accepted' ? refused('already-buddies', 'You are buddies already') : done,
-    )
+    return await this.#change(from, other, { note, decide: relationAfterRequest }, (before) => {
+      if (before === 'accepted') return refused('already-buddies', 'You are buddies already')
+      return before === 'blocked' ? refused('not-buddies', 'You have blocked them') : done
+    })
+  }
+
+  /**
+   * From now on they are nobody here, whatever they do, and they do not learn of it: it looks to them as if they had
+   * been removed, and what they ask for later is never answered. Strangers can be blocked too.
+   */
+  async block(now: Instant, from: OnlineAccount, message: BuddyAnswer): Promise<Answer> {
+    const rateKey = String(from.number)
+    if (!this.#rate.take(now, rateKey)) return rateLimited(this.#rate.waitMs(now, rateKey))
+    return await this.answer(from, message)
   }
 
   /** Accepts, rejects, or takes back. Saying a thing twice is no error: the first answer may have been lost. */
@@ -60,7 +70,9 @@ export class Buddies {
     if (other === undefined || number === from.number) return nothingToAnswer(kind)
     const decide = (present: Relation): Relation => relationAfterAnswer(kind, present)
     return await this.#change(from, other, { note: '', decide }, (before, after) => {
-      const isRepeated = kind === 'buddy-accept' && before === 'accepted'
+      const isRepeated =
+        (kind === 'buddy-accept' && before === 'accepted') ||
+        (kind === 'buddy-block' && before === 'blocked')
       return before === after && !isRepeated ? nothingToAnswer(kind) : done
     })
   }
@@ -90,11 +102,13 @@ export class Buddies {
         ? refused('too-many', 'Your buddy list is full')
         : refused('too-many', 'Too many requests wait there already')
     }
-    const { before, after } = outcome
-    if (before !== after) {
-      this.#tell(from.number, other, after, '', outcome.secondDevice)
-      this.#tell(other.number, from, mirrored(after), change.note, outcome.firstDevice)
-      if (after === 'accepted') this.#options.onAgreed(from.number, other.number)
+    const { before, after, otherBefore, otherAfter } = outcome
+    if (before !== after) this.#tell(from.number, other, after, '', outcome.secondDevice)
+    if (otherBefore !== otherAfter) {
+      this.#tell(other.number, from, otherAfter, change.note, outcome.firstDevice)
+    }
+    if (before !== after && after === 'accepted') {
+      this.#options.onAgreed(from.number, other.number)
     }
     return answer(before, after)
   }
@@ -128,6 +142,7 @@ function relationAfterRequest(present: Relation): Relation {
       return 'accepted'
     case 'pending-out':
     case 'accepted':
+    case 'blocked':
       return present
   }
 }
@@ -139,12 +154,24 @@ function relationAfterAnswer(kind: BuddyAnswer['kind'], present: Relation): Rela
     case 'buddy-reject':
       return present === 'pending-in' ? 'none' : present
     case 'buddy-remove':
-      return 'none'
+      return present === 'blocked' ? present : 'none'
+    case 'buddy-block':
+      return 'blocked'
+    case 'buddy-unblock':
+      return present === 'blocked' ? 'none' : present
   }
 }
 
 function nothingToAnswer(kind: BuddyAnswer['kind']): Answer {
-  return kind === 'buddy-remove'
-    ? refused('not-buddies', 'They are not on your list')
-    : refused('not-found', 'No request of theirs waits')
+  switch (kind) {
+    case 'buddy-accept':
+    case 'buddy-reject':
+      return refused('not-found', 'No request of theirs waits')
+    case 'buddy-remove':
+      return refused('not-buddies', 'They are not on your list')
+    case 'buddy-block':
+      return refused('not-found', 'There is no such account')
+    case 'buddy-unblock':
+      return refused('not-found', 'You have not blocked them')
+  }
 }

@@ -19,6 +19,8 @@ export type SessionRequest = Extract<
       | 'buddy-accept'
       | 'buddy-reject'
       | 'buddy-remove'
+      | 'buddy-block'
+      | 'buddy-unblock'
       | 'set-presence'
       | 'introduce'
       | 'withdraw'

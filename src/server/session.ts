@@ -191,6 +191,8 @@ export class Session implements OpenSession {
       case 'buddy-accept':
       case 'buddy-reject':
       case 'buddy-remove':
+      case 'buddy-block':
+      case 'buddy-unblock':
       case 'set-presence':
       case 'introduce':
       case 'withdraw':
@@ -231,6 +233,8 @@ export class Session implements OpenSession {
       case 'buddy-accept':
       case 'buddy-reject':
       case 'buddy-remove':
+      case 'buddy-block':
+      case 'buddy-unblock':
       case 'set-presence':
       case 'introduce':
       case 'withdraw':

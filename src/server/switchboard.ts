@@ -194,7 +194,10 @@ export class Switchboard implements SessionServices {
       case 'buddy-accept':
       case 'buddy-reject':
       case 'buddy-remove':
+      case 'buddy-unblock':
         return await this.#buddies.answer(account, message)
+      case 'buddy-block':
+        return await this.#buddies.block(now, account, message)
       case 'set-presence':
         return await this.#choosePresence(now, account, message)
       case 'withdraw':

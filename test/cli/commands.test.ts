@@ -128,10 +128,10 @@ describe('holler: what the commands ask and show', () => {
     assert.match(stdout, /^10002 {2}bob {2}asks to be your buddy {2}it is me$/m)
   })
 
-  it('buddy add, accept, reject, remove', async () => {
+  it('buddy add, accept, reject, remove, block, unblock', async () => {
     await holler({ 'buddy.add': () => ({}) }, ['buddy', 'add', 'bob', '--note', 'me'])
     assert.deepEqual(asked(), [{ method: 'buddy.add', params: { buddy: 'bob', note: 'me' } }])
-    for (const answer of ['accept', 'reject', 'remove'] as const) {
+    for (const answer of ['accept', 'reject', 'remove', 'block', 'unblock'] as const) {
       await daemon.close()
       const { exit } = await holler({ [`buddy.${answer}`]: () => ({}) }, ['buddy', answer, '10002'])
       assert.equal(exit, 0)

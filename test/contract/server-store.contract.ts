@@ -151,7 +151,13 @@ export function serverStoreContract(name: string, open: OpenServerStore): void {
       const bob = await create('bob')
 
       const asked = await relate(alice, bob, 'pending-out', 'It is me')
-      assert.deepEqual(asked, { kind: 'done', before: 'none', after: 'pending-out' })
+      assert.deepEqual(asked, {
+        kind: 'done',
+        before: 'none',
+        after: 'pending-out',
+        otherBefore: 'none',
+        otherAfter: 'pending-in',
+      })
       assert.deepEqual(await shown(alice), ['bob pending-out'])
       assert.deepEqual(await shown(bob), ['alice pending-in It is me'])
       await relate(bob, alice, 'accepted')
@@ -180,6 +186,101 @@ export function serverStoreContract(name: string, open: OpenServerStore): void {
       assert.deepEqual(seen, ['none', 'pending-out', 'pending-in'])
     })
 
+    it('shows a block to who made it alone, and lets the other ask into the void', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+      await relate(alice, bob, 'accepted')
+
+      const blocked = await relate(alice, bob, 'blocked')
+      const asked = await relate(bob, alice, 'pending-out', 'please')
+
+      assertSame(blocked, {
+        kind: 'done',
+        before: 'accepted',
+        after: 'blocked',
+        otherBefore: 'accepted',
+        otherAfter: 'none',
+      })
+      assertSame(asked, {
+        kind: 'done',
+        before: 'none',
+        after: 'pending-out',
+        otherBefore: 'blocked',
+        otherAfter: 'blocked',
+      })
+      assert.deepEqual(await shown(alice), ['bob blocked'])
+      assert.deepEqual(await shown(bob), ['alice pending-out'])
+      await relate(bob, alice, 'none')
+      assert.deepEqual([await shown(alice), await shown(bob)], [['bob blocked'], []])
+    })
+
+    it('shows the request that waits when a block ends, and nothing where there is none', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+      await relate(alice, bob, 'blocked')
+      await relate(bob, alice, 'pending-out', 'please')
+
+      const ended = await relate(alice, bob, 'none')
+
+      assert.equal(ended.kind === 'done' && ended.after, 'pending-in')
+      assert.deepEqual(await shown(alice), ['bob pending-in'])
+      assert.deepEqual(await shown(bob), ['alice pending-out'])
+      await relate(alice, bob, 'blocked')
+      await relate(alice, bob, 'none')
+      assert.deepEqual([await shown(alice), await shown(bob)], [[], []])
+    })
+
+    it('keeps the block of each when both have blocked the other', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+      await relate(alice, bob, 'blocked')
+      await relate(bob, alice, 'blocked')
+
+      await relate(alice, bob, 'none')
+
+      assert.deepEqual([await shown(alice), await shown(bob)], [[], ['alice blocked']])
+    })
+
+    it('forgets with a block the mail that waits between the two, and no other', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+      const carol = await create('carol')
+      await relate(alice, bob, 'accepted')
+      const mail = async (owner: Account, from: Account): Promise<void> => {
+        const seq = await store.mail.reserve(1)
+        const messageId = new Uint8Array(16).fill(seq)
+        const [device, body] = [new Uint8Array(32), new Uint8Array(10)]
+        await store.mail.append({
+          owner: owner.number,
+          seq,
+          from: from.number,
+          device,
+          messageId,
+          body,
+        })
+      }
+      for (const [owner, from] of [
+        [alice, bob],
+        [alice, carol],
+        [alice, bob],
+        [bob, alice],
+        [bob, carol],
+      ] as const) {
+        await mail(owner, from)
+      }
+
+      await relate(alice, bob, 'blocked')
+
+      for (const owner of [alice, bob]) {
+        const left = await store.mail.read(owner.number, 0, MAIL_LIMITS.owner)
+        assert.deepEqual(
+          left.map(({ from }) => from),
+          [carol.number],
+        )
+        assert.deepEqual(await store.mail.waiting(owner.number), { messages: 1, bytes: 10 })
+      }
+    })
+
     it('tells buddies’ devices, of the pair and in the list, and nobody else’s', async () => {
       const alice = await create('alice')
       const bob = await create('bob')
@@ -195,6 +296,8 @@ export function serverStoreContract(name: string, open: OpenServerStore): void {
         kind: 'done',
         before: 'none',
         after: 'accepted',
+        otherBefore: 'none',
+        otherAfter: 'accepted',
         secondDevice: keys,
       })
       const devices = (await store.roster(alice.number)).map(({ device }) => device)

@@ -374,6 +374,25 @@ describe('Daemon', () => {
       assert.deepEqual(heard(bob), ['through the relay'])
     })
 
+    it('is nobody to who is blocked, until the block ends', async () => {
+      const [alice, bob] = await friends()
+      await delivered(alice, await say(alice, 'bob', 'before'))
+      const account = alice.daemon.requireAccount()
+
+      await account.block('bob')
+      await alice.event('buddy.changed', ({ data }) => data['state'] === 'blocked')
+      await bob.event('buddy.removed')
+      await assert.rejects(say(alice, 'bob', 'after'), { code: 'BUDDY_UNKNOWN' })
+      await bob.daemon.requireAccount().requestBuddy('alice', 'why?')
+      await account.unblock(account.archive.roster.require('bob'))
+
+      await alice.event('buddy.request')
+      assert.deepEqual(
+        account.archive.roster.all().map(({ handle, state }) => [handle, state]),
+        [['bob', 'pending-in']],
+      )
+    })
+
     it('pins who it met, and refuses to write to somebody else in their place', async () => {
       const [alice, bob] = await friends()
       await delivered(alice, await say(alice, 'bob', 'to the real bob'))

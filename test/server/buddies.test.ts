@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { BuddyState, RosterEntry } from '../../src/protocol/server/messages.ts'
+import type { BuddyAnswer, BuddyState, RosterEntry } from '../../src/protocol/server/messages.ts'
 import type { TestClient } from './support/test-client.ts'
 import { testDevice } from './support/test-device.ts'
 import { TestServer } from './support/test-server.ts'
@@ -138,11 +138,7 @@ describe('the buddy list', () => {
 
   it('does not mind hearing an answer twice, but refuses one to nothing', async () => {
     const { alice, bob } = await pair()
-    const codeOf = async (
-      client: TestClient,
-      kind: 'buddy-accept' | 'buddy-reject' | 'buddy-remove',
-      number: number,
-    ) => {
+    const codeOf = async (client: TestClient, kind: BuddyAnswer['kind'], number: number) => {
       const answer = await client.ask({ kind, number })
       return answer.kind === 'error' ? answer.code : 'ok'
     }
@@ -361,14 +357,128 @@ describe('presence between sessions', () => {
   })
 })
 
+describe('a block', () => {
+  const introduce = {
+    kind: 'introduce',
+    session: new Uint8Array(16),
+    isAnswer: false,
+    probeKey: new Uint8Array(32),
+    candidates: [],
+    to: ALICE,
+  } as const
+
+  /** All that Bob hears when Alice parts from him so, whatever he tries. */
+  async function heardBy(how: 'buddy-remove' | 'buddy-block', isThere: boolean): Promise<string> {
+    const { server, alice, bob } = await buddies()
+    await alice.askOk({ kind: how, number: BOB })
+    if (!isThere) alice.end.hangUp()
+    const tried = async (client: TestClient): Promise<void> => {
+      await client.ask(introduce)
+      await client.ask({ ...introduce, isAnswer: true })
+      await client.ask({ kind: 'take-keys', of: ALICE, count: 1 })
+      await client.ask({ kind: 'key-log', of: ALICE, after: 0 })
+      const messageId = new Uint8Array(16)
+      await client.ask({ kind: 'send', to: ALICE, messageId, body: new Uint8Array(8) })
+      await client.ask({ kind: 'withdraw', to: ALICE, messageIds: [messageId] })
+      await client.ask({ kind: 'buddy-accept', number: ALICE })
+    }
+    await tried(bob)
+    await bob.ask({ kind: 'buddy-request', to: 'alice', note: 'why?' })
+    await bob.ask({ kind: 'buddy-request', to: 'alice', note: 'why?' })
+    await tried(bob)
+    if (isThere) await alice.askOk({ kind: 'set-presence', state: 'busy', text: 'secret' })
+    await server.time.pass(5_000)
+    const again = await server.online('bob')
+    await tried(again)
+    await again.ask({ kind: 'buddy-remove', number: ALICE })
+    await again.ask({ kind: 'buddy-remove', number: ALICE })
+    const heard = again.heard.filter(({ kind }) => kind !== 'challenge' && kind !== 'welcome')
+    return JSON.stringify([...bob.heard, ...heard])
+  }
+
+  it('looks to the blocked one like a removal, whether the other is there or not', async () => {
+    const removed = await heardBy('buddy-remove', true)
+
+    assert.equal(await heardBy('buddy-block', true), removed)
+    assert.equal(await heardBy('buddy-block', false), removed)
+    assert.ok(!removed.includes('secret'))
+  })
+
+  it('is on the list of who made it, at every login, and nothing of the blocked one gets there', async () => {
+    const { server, alice, bob } = await buddies()
+
+    await alice.askOk({ kind: 'buddy-block', number: BOB })
+    await alice.askOk({ kind: 'buddy-block', number: BOB })
+    const told = alice.last('buddy-changed').buddy
+    alice.forget()
+    await bob.askOk({ kind: 'buddy-request', to: 'alice', note: 'why?' })
+    await bob.askOk({ kind: 'set-presence', state: 'busy', text: 'here' })
+    await server.time.pass(5_000)
+
+    assert.deepEqual(told, { number: BOB, handle: 'bob', state: 'blocked' })
+    assert.deepEqual(
+      alice.heard.filter(({ kind }) => kind !== 'ping'),
+      [],
+    )
+    const again = await server.online('alice')
+    assert.deepEqual(rosterOf(again), [[BOB, 'blocked']])
+    assert.deepEqual([...presences(again), ...again.all('buddy-changed')], [])
+  })
+
+  it('ends an introduction that waits for its answer', async () => {
+    const { alice, bob } = await buddies()
+    await bob.askOk(introduce)
+    await alice.askOk({ kind: 'buddy-block', number: BOB })
+    bob.forget()
+
+    const answer = await alice.ask({ ...introduce, to: BOB, isAnswer: true })
+
+    assert.equal(answer.kind === 'error' && answer.code, 'not-buddies')
+    assert.deepEqual(bob.all('introduced'), [])
+  })
+
+  it('ends by unblocking: a request made meanwhile appears, and is accepted as any other', async () => {
+    const { alice, bob } = await buddies()
+    await alice.askOk({ kind: 'buddy-block', number: BOB })
+    const asked = await alice.ask({ kind: 'buddy-request', to: 'bob', note: '' })
+    await bob.askOk({ kind: 'buddy-request', to: 'alice', note: 'why?' })
+
+    await alice.askOk({ kind: 'buddy-unblock', number: BOB })
+    const twice = await alice.ask({ kind: 'buddy-unblock', number: BOB })
+
+    assert.equal(asked.kind === 'error' && asked.code, 'not-buddies')
+    assert.equal(twice.kind === 'error' && twice.code, 'not-found')
+    assert.equal(alice.last('buddy-changed').buddy.state, 'pending-in')
+    await alice.askOk({ kind: 'buddy-accept', number: BOB })
+    assert.equal(bob.last('buddy-changed').buddy.state, 'accepted')
+  })
+
+  it('can be put on strangers, not on oneself, nor faster than requests', async () => {
+    const { alice, bob } = await pair()
+    const codes: string[] = []
+
+    await alice.askOk({ kind: 'buddy-block', number: BOB })
+    for (const number of [ALICE, ...Array.from({ length: 29 }, (_, n) => 20_000 + n)]) {
+      const answer = await alice.ask({ kind: 'buddy-block', number })
+      if (answer.kind === 'error') codes.push(answer.code)
+    }
+
+    assert.deepEqual(bob.heard, [])
+    assert.deepEqual(new Set(codes.slice(0, 29)), new Set(['not-found']))
+    assert.deepEqual(codes.slice(29), ['rate-limited'])
+  })
+})
+
 describe('a stranger', () => {
-  it('hears the same of somebody online, offline, invisible, and of nobody but the name', async () => {
+  it('hears the same of somebody online, offline, invisible, who has blocked it, and of nobody but the name', async () => {
     const server = await TestServer.start()
-    await server.accounts('online', 'offline', 'invisible', 'stranger')
+    await server.accounts('online', 'offline', 'invisible', 'stranger', 'blocker')
     await server.online('online', { from: '203.0.113.77:1234' })
     const hidden = await server.online('invisible')
     await hidden.askOk({ kind: 'set-presence', state: 'invisible', text: '' })
     const stranger = await server.online('stranger')
+    const blocker = await server.online('blocker')
+    await blocker.askOk({ kind: 'buddy-block', number: 10004 })
     const introduce = {
       kind: 'introduce',
       session: new Uint8Array(16),
@@ -397,6 +507,7 @@ describe('a stranger', () => {
 
     assert.equal(await said(10002, 'offline'), ofOnline)
     assert.equal(await said(10003, 'invisible'), ofOnline)
+    assert.equal(await said(10005, 'blocker'), ofOnline)
     assert.equal(await said(10001, ''), await said(99999, ''))
     assert.ok(!ofOnline.includes('203.0.113.77'))
   })

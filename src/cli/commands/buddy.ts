@@ -23,7 +23,7 @@ export async function addBuddy(
 
 export async function answerBuddy(
   context: CommandContext,
-  answer: 'accept' | 'reject' | 'remove',
+  answer: 'accept' | 'reject' | 'remove' | 'block' | 'unblock',
   buddy: string,
 ): Promise<void> {
   const done = await context.request(`buddy.${answer}`, { buddy })
@@ -31,6 +31,8 @@ export async function answerBuddy(
     accept: `You and ${buddy} are buddies`,
     reject: `Rejected ${buddy}`,
     remove: `Removed ${buddy}`,
+    block: `Blocked ${buddy}`,
+    unblock: `${buddy} is not blocked any more`,
   }
   await context.output.answer(done, () => told[answer])
 }

@@ -55,6 +55,8 @@ function declareAnswers(buddy: Command, run: Run): void {
     accept: 'say yes to a request',
     reject: 'say no to a request',
     remove: 'stop being buddies; history stays',
+    block: 'be nobody to them, without their learning of it; not on the list: by number',
+    unblock: 'end that; to be buddies again, one of you asks',
   } as const
   for (const [answer, description] of Object.entries(answers)) {
     buddy

@@ -38,5 +38,7 @@ function row(buddy: BuddyView, paint: Paint): readonly string[] {
       return [...name, paint('dim', 'has not answered yet')]
     case 'pending-in':
       return [...name, paint('yellow', 'asks to be your buddy'), visibleText(buddy.note)]
+    case 'blocked':
+      return [...name, paint('red', 'blocked')]
   }
 }

@@ -54,7 +54,7 @@ const person = z.object({ number: z.number().int(), handle: z.string() })
 const buddy = z.object({
   number: z.number().int(),
   handle: z.string(),
-  state: z.enum(['accepted', 'pending-out', 'pending-in']),
+  state: z.enum(['accepted', 'pending-out', 'pending-in', 'blocked']),
   presence: presenceState,
   presenceText: z.string(),
   note: z.string(),
@@ -174,6 +174,9 @@ export const methods = {
   'buddy.accept': { params: z.strictObject({ buddy: buddyName }), result: done },
   'buddy.reject': { params: z.strictObject({ buddy: buddyName }), result: done },
   'buddy.remove': { params: z.strictObject({ buddy: buddyName }), result: done },
+  /** Also somebody who is not on the list, by number. */
+  'buddy.block': { params: z.strictObject({ buddy: buddyName }), result: done },
+  'buddy.unblock': { params: z.strictObject({ buddy: buddyName }), result: done },
   'buddy.setPolicy': {
     params: z.strictObject({ buddy: buddyName, path: pathPolicy }),
     result: done,

@@ -110,7 +110,7 @@ export interface RelayGrant {
 }
 
 /** `pending-out`: we asked; `pending-in`: they asked; `accepted`: both agreed. */
-export type BuddyState = 'accepted' | 'pending-out' | 'pending-in'
+export type BuddyState = 'accepted' | 'pending-out' | 'pending-in' | 'blocked'
 
 export interface RosterEntry {
   readonly number: AccountNumber
@@ -178,7 +178,7 @@ export interface BuddyRequest {
 }
 
 export interface BuddyAnswer {
-  readonly kind: 'buddy-accept' | 'buddy-reject' | 'buddy-remove'
+  readonly kind: 'buddy-accept' | 'buddy-reject' | 'buddy-remove' | 'buddy-block' | 'buddy-unblock'
   readonly id: RequestId
   readonly number: AccountNumber
 }

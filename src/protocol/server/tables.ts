@@ -128,7 +128,7 @@ const relay = child(
 const buddy = record<RosterEntry>({
   number,
   handle,
-  state: attribute('state', oneOf('accepted', 'pending-out', 'pending-in')),
+  state: attribute('state', oneOf('accepted', 'pending-out', 'pending-in', 'blocked')),
   device: optional(device),
 })
 
@@ -169,6 +169,8 @@ export const clientMessages: Table<ClientMessage> = {
   'buddy-accept': buddyAnswer,
   'buddy-reject': buddyAnswer,
   'buddy-remove': buddyAnswer,
+  'buddy-block': buddyAnswer,
+  'buddy-unblock': buddyAnswer,
   'set-presence': record({
     id,
     state: attribute('state', oneOf('online', 'away', 'busy', 'invisible')),

@@ -130,6 +130,21 @@ export class KvMailStore implements MailStore {
     )
   }
 
+  /** Forgets what waits of each for the other, in one write with what the caller adds to it. */
+  async forgetBetween(
+    a: AccountNumber,
+    b: AccountNumber,
+    write: (changes: readonly StoreChange[]) => Promise<void>,
+  ): Promise<void> {
+    const forget = async (): Promise<void> => {
+      const ofB = await this.#hidden(a, (box) => box.entries().filter(({ from }) => from === b))
+      const ofA = await this.#hidden(b, (box) => box.entries().filter(({ from }) => from === a))
+      await write([...deletions(a, ofB.entries), ...deletions(b, ofA.entries)])
+      for (const { box, entries } of [ofB, ofA]) for (const entry of entries) box.delete(entry)
+    }
+    await this.#tracked(a, this.#tracked(b, forget()))
+  }
+
   async waiting(owner: AccountNumber): Promise<MailQuota> {
     return (await this.#box(owner)).total
   }
@@ -186,19 +201,23 @@ export class KvMailStore implements MailStore {
     owner: AccountNumber,
     chosen: (box: MailBox) => readonly BoxEntry[],
   ): Promise<readonly MailSeq[]> {
-    const box = await this.#box(owner)
-    const entries = chosen(box)
+    const { box, entries } = await this.#hidden(owner, chosen)
     if (entries.length === 0) return []
-    for (const entry of entries) box.hide(entry)
-    await Promise.allSettled(entries.map(({ stored }) => stored))
-    await this.#write(
-      entries.flatMap(({ seq }): StoreChange[] => [
-        { kind: 'delete', key: indexKey(owner, seq) },
-        { kind: 'delete', key: bodyKey(owner, seq) },
-      ]),
-    )
+    await this.#write(deletions(owner, entries))
     for (const entry of entries) box.delete(entry)
     return entries.map(({ seq }) => seq)
+  }
+
+  /** Resolves when they are on disk, so that they can be deleted there. */
+  async #hidden(
+    owner: AccountNumber,
+    chosen: (box: MailBox) => readonly BoxEntry[],
+  ): Promise<{ readonly box: MailBox; readonly entries: readonly BoxEntry[] }> {
+    const box = await this.#box(owner)
+    const entries = chosen(box)
+    for (const entry of entries) box.hide(entry)
+    await Promise.allSettled(entries.map(({ stored }) => stored))
+    return { box, entries }
   }
 
   // While something of an owner's changes, the box stays: another one would not know of it.
@@ -311,6 +330,13 @@ function mailChanges(
     putRecord(indexRecord, indexKey(owner, seq), index),
     { kind: 'put', key, value: concatBytes(checksumOf(key, body), body) },
   ]
+}
+
+function deletions(owner: AccountNumber, entries: readonly BoxEntry[]): readonly StoreChange[] {
+  return entries.flatMap(({ seq }): StoreChange[] => [
+    { kind: 'delete', key: indexKey(owner, seq) },
+    { kind: 'delete', key: bodyKey(owner, seq) },
+  ])
 }
 
 function indexPrefix(owner: AccountNumber): string {

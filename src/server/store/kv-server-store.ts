@@ -73,7 +73,7 @@ const devicesRecord = z.object({
 const rosterRecord = z.object({
   number: z.number(),
   handle: handleField,
-  state: z.enum(['accepted', 'pending-out', 'pending-in']),
+  state: z.enum(['accepted', 'pending-out', 'pending-in', 'blocked']),
   note: z.string(),
 })
 
@@ -205,21 +205,28 @@ class KvServerStore implements ServerStore {
     decide: (present: Relation) => RelationChange,
   ): Promise<RelationOutcome> {
     return this.#inOrder(async () => {
-      const key = rosterKey(first.number, second.number)
-      const before = (await this.#read(rosterRecord, key))?.state ?? 'none'
+      const before = await this.#relation(first, second)
+      const otherBefore = await this.#relation(second, first)
       const change = decide(before)
-      const after = change.relation
-      if (after === before) return { kind: 'done', before, after }
+      const [after, otherAfter] = afterwards(before, otherBefore, change.relation)
+      const sides = { before, after, otherBefore, otherAfter }
+      if (after === before) return { kind: 'done', ...sides }
       if (before === 'none') {
         const whose = await this.#whoseListIsFull(first, second, after)
         if (whose !== undefined) return { kind: 'full', whose }
       }
       const devices = after === 'accepted' ? await this.#devicesOf(first, second) : {}
-      await this.#write([
+      // Both sides in any case, though one may be as before: a write must not tell by its length who is blocked.
+      const changes = [
         sideChange(first, second, after, ''),
-        sideChange(second, first, mirrored(after), change.note ?? ''),
-      ])
-      return { kind: 'done', before, after, ...devices }
+        sideChange(second, first, otherAfter, change.note ?? ''),
+      ]
+      if (after === 'blocked') {
+        await this.mail.forgetBetween(first.number, second.number, (mail) =>
+          this.#write([...changes, ...mail]),
+        )
+      } else await this.#write(changes)
+      return { kind: 'done', ...sides, ...devices }
     })
   }
 
@@ -237,6 +244,11 @@ class KvServerStore implements ServerStore {
   async close(): Promise<void> {
     await Promise.all([this.#lastChange, this.mail.idle(), this.keys.idle()])
     await this.#store.close()
+  }
+
+  async #relation(of: Person, to: Person): Promise<Relation> {
+    const side = await this.#read(rosterRecord, rosterKey(of.number, to.number))
+    return side?.state ?? 'none'
   }
 
   async #devicesOf(
@@ -257,6 +269,7 @@ class KvServerStore implements ServerStore {
     relation: Relation,
   ): Promise<'first' | 'second' | undefined> {
     if (await this.#isFull(first.number, relation)) return 'first'
+    if (relation === 'blocked') return undefined // nothing is added on the other side
     return (await this.#isFull(second.number, mirrored(relation))) ? 'second' : undefined
   }
 
@@ -309,6 +322,18 @@ class KvServerStore implements ServerStore {
     this.#lastChange = result.catch(() => undefined) // whoever asked for the change hears of its failure
     return result
   }
+}
+
+/** Both sides after the first has made its own so. */
+function afterwards(
+  before: Relation,
+  otherBefore: Relation,
+  wanted: Relation,
+): readonly [Relation, Relation] {
+  if (otherBefore === 'blocked') return [wanted, 'blocked']
+  const isUnblocked = before === 'blocked' && wanted === 'none'
+  if (isUnblocked && otherBefore === 'pending-out') return ['pending-in', 'pending-out']
+  return [wanted, mirrored(wanted)]
 }
 
 function sideChange(whose: Person, of: Person, relation: Relation, note: string): StoreChange {

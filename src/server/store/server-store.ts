@@ -49,7 +49,10 @@ export interface RosterRecord {
   readonly device?: DeviceKeys
 }
 
-/** How two accounts stand to each other, seen from the first; the second sees the mirror image. */
+/**
+ * How two accounts stand to each other, seen from the first; the second sees the mirror image. But who has blocked the
+ * other alone sees that: the other sees nobody there, or a request of its own that is never answered.
+ */
 export type Relation = BuddyState | 'none'
 
 export interface RelationChange {
@@ -66,6 +69,9 @@ export type RelationOutcome =
       readonly kind: 'done'
       readonly before: Relation
       readonly after: Relation
+      /** The second's side. */
+      readonly otherBefore: Relation
+      readonly otherAfter: Relation
       /** Of buddies, the device that each last logged in from. */
       readonly firstDevice?: DeviceKeys
       readonly secondDevice?: DeviceKeys
@@ -92,7 +98,8 @@ export interface ServerStore {
   /** The whole list, by number. */
   roster(number: AccountNumber): Promise<readonly RosterRecord[]>
   /**
-   * Changes both sides of a pair at once. `decide` gets the present relation and returns the new one; it may be
+   * Changes both sides of a pair at once; when the first blocks the second, the mail that waits between them goes in
+   * the same write. To end a block shows a request that the other has made meanwhile: `pending-in` instead of `none`. `decide` gets the present relation and returns the new one; it may be
    * called more than once and must only compute. Outcomes of one pair come in the order in which they took effect, so
    * that whoever tells them on does not end with an older one.
    */
@@ -118,5 +125,7 @@ export function mirrored(relation: Relation): Relation {
     case 'accepted':
     case 'none':
       return relation
+    case 'blocked':
+      return 'none'
   }
 }

@@ -171,7 +171,13 @@ export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
   plainRecord({ kind: fc.constant('pong'), id: requestId, timeMs }),
   plainRecord({ kind: fc.constant('buddy-request'), id: requestId, to: word(64), note }),
   plainRecord({
-    kind: fc.constantFrom('buddy-accept', 'buddy-reject', 'buddy-remove'),
+    kind: fc.constantFrom(
+      'buddy-accept',
+      'buddy-reject',
+      'buddy-remove',
+      'buddy-block',
+      'buddy-unblock',
+    ),
     id: requestId,
     number: accountNumber,
   }),
