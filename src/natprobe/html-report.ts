@@ -12,6 +12,7 @@ import {
   wayPicture,
 } from './svg-pictures.ts'
 import {
+  aroundRows,
   changeRows,
   familyNotes,
   familyRows,
@@ -38,7 +39,7 @@ export function renderPage(report: Report): string {
 <h1 class="${verdict}">${escaped(verdictSentences[verdict])}</h1>
 <p class="when">natprobe, ${escaped(startedAt)}, in ${Math.round(tookMs / 100) / 10} s</p>
 ${advice.length === 0 ? '' : `<ul>${advice.map((one) => `<li>${escaped(one)}</li>`).join('')}</ul>`}
-${changes === undefined ? '' : changed(changes)}${sections.join('')}</main>
+${changes === undefined ? '' : changed(changes)}${sections.join('')}${around(report)}</main>
 </body>
 </html>
 `
@@ -62,6 +63,12 @@ ${paragraphs(familyNotes(family))}${picture('One socket, several destinations', 
     portsPicture,
   )}${picture('Idle mappings', lifetime?.evidence, () => (lifetime === undefined ? '' : lifetimePicture(lifetime)))}</section>
 `
+}
+
+/** The gateway, the ports that are let out, the path to a peer. */
+function around(report: Report): string {
+  const rows = aroundRows(report)
+  return rows.length === 0 ? '' : `<section>\n<h2>Around</h2>\n${table(rows)}\n</section>\n`
 }
 
 function table(rows: readonly Row[]): string {

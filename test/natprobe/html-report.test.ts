@@ -96,6 +96,19 @@ describe('renderPage()', () => {
     pictures(page)
   })
 
+  it('tells what is around', () => {
+    const upnp = { value: 'works', confidence: 0.99, reachedAt: '203.0.113.7:4000' } as const
+    const no = { value: 'unavailable', confidence: 0.9, why: 'silent' } as const
+    const page = renderPage({
+      ...reportBehind(natKinds.linux),
+      portMapping: { gateway: '192.168.1.1', pcp: no, natPmp: no, upnp },
+      egress: { udp: { 443: false, 3478: true }, tcp: { 443: true } },
+    })
+
+    assert.match(page, /Around.*UPnP<\/th><td>works: 203\.0\.113\.7:4000 was reached/s)
+    assert.match(page, /UDP ports reached<\/th><td>3478; not 443</)
+  })
+
   it('tells what changed', () => {
     const report = reportBehind(natKinds.linux)
     const changes = [{ field: 'families.ipv4.natted', before: false, now: true }]
