@@ -17,6 +17,7 @@ export const MAX_PURSES = 1000
 interface Purse {
   readonly spent: number
   readonly spentAt: Instant
+  readonly forgivenAt?: Instant
 }
 
 export class AddressPurses {
@@ -31,7 +32,8 @@ export class AddressPurses {
   }
 
   spend(now: Instant, address: string): void {
-    this.#put(address, { spent: this.#spent(now, address) + 1, spentAt: now })
+    const spent = this.#spent(now, address) + 1
+    this.#put(address, { ...this.#purses.get(address), spent, spentAt: now })
     const [oldest] = this.#purses.keys()
     if (this.#purses.size > MAX_PURSES && oldest !== undefined) this.#purses.delete(oldest)
   }
@@ -41,6 +43,17 @@ export class AddressPurses {
     const purse = this.#purses.get(address)
     if (purse === undefined) return
     this.#purses.set(address, { ...purse, spent: Math.max(0, purse.spent - questions) })
+  }
+
+  /**
+   * A peer lives there: what was asked of its other ports is forgiven, or its next session could ask nothing of a NAT that
+   * has many. Once in `REFILL_MS`: these ports may be strangers' behind the same NAT, who so get twice as much at most.
+   */
+  forgive(now: Instant, address: string): void {
+    const purse = this.#purses.get(address)
+    if (purse === undefined) return
+    if (purse.forgivenAt !== undefined && now < after(purse.forgivenAt, REFILL_MS)) return
+    this.#purses.set(address, { ...purse, spent: 0, forgivenAt: now })
   }
 
   #spent(now: Instant, address: string): number {

@@ -6,7 +6,8 @@
  * then there are two purses:
  * - An address that the peer named as a candidate gets five questions, openers included. The purse is filled again only
  *   by another introduction or a change of network, and not within 30 s: so long the hole stays open that the last
- *   question made. Ports of one IP address share fifteen in 30 s over all sessions (`address-purses.ts`).
+ *   question made. Ports of one IP address share fifteen in 30 s over all sessions; a port
+ *   there that proves itself has the purse filled again, once in 30 s (`address-purses.ts`).
  * - Any address gets three times the bytes that came from it in authentic datagrams, the usual bound of amplification
  *   (RFC 9000 §8). A question has 96 bytes and an answer 64, so that one question pays for exactly what it sets off:
  *   three answers and one question back.
@@ -50,9 +51,12 @@ export class ProbeBudget {
   }
 
   /** A question of ours was answered from there. */
-  prove(target: Endpoint): void {
+  prove(now: Instant, target: Endpoint): void {
     const account = this.#account(target)
-    if (!account.isProved) this.#addresses.giveBack(target.address, account.questions.spent)
+    if (!account.isProved) {
+      this.#addresses.giveBack(target.address, account.questions.spent)
+      this.#addresses.forgive(now, target.address)
+    }
     account.isProved = true
   }
 

@@ -229,7 +229,7 @@ export class ProbeExchange {
     this.#questions.delete(transaction)
     this.#shots.delete(transaction)
     this.counts.answersHeard += 1
-    if (pair?.isRelay !== true) this.#budget.prove(path.to)
+    if (pair?.isRelay !== true) this.#budget.prove(now, path.to)
     return { kind: 'response', pair, path, rttMs: now - sentAt, seen }
   }
 

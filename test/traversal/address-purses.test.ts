@@ -32,6 +32,20 @@ describe('AddressPurses', () => {
     assert.equal(purses.mayAsk(instant(1), VICTIM), false)
   })
 
+  it('forgive all that was asked of an address where a peer lives, once in half a minute', () => {
+    const purses = emptied()
+
+    purses.forgive(instant(1000), VICTIM)
+    for (let n = 0; n < UNPROVED_ADDRESS_QUESTIONS; n++) {
+      assert.equal(purses.mayAsk(instant(2000), VICTIM), true)
+      purses.spend(instant(2000), VICTIM)
+    }
+    purses.forgive(instant(30_999), VICTIM)
+    assert.equal(purses.mayAsk(instant(30_999), VICTIM), false)
+    purses.forgive(instant(31_000), VICTIM)
+    assert.equal(purses.mayAsk(instant(31_000), VICTIM), true)
+  })
+
   it('are as many as their bound, and forget the one that was not used for longest', () => {
     const purses = emptied()
     for (let n = 0; n < MAX_PURSES - 1; n++) purses.spend(instant(1), `10.0.${n >> 8}.${n & 255}`)
