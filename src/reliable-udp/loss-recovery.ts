@@ -23,6 +23,7 @@ import { DeliveryRate } from './delivery-rate.ts'
 import { LossEpisode } from './loss-episode.ts'
 import { OutageFilter } from './outage-filter.ts'
 import { ProbeTimeout, PROBES } from './probe-timeout.ts'
+import { RangeSet } from './range-set.ts'
 import { ReorderingWindow } from './reordering-window.ts'
 import type { RttEstimator } from './rtt.ts'
 import { type FrameFate, MAX_SENT_PACKETS, SentPackets, sentFlags } from './sent-packets.ts'
@@ -65,6 +66,7 @@ export class LossRecovery {
   #rtt: RttEstimator
   #datagramBytes: number
 
+  readonly #acked = new RangeSet() // of the packets in `sent`: ≤ MAX_SENT_PACKETS × 2 ranges
   #largestAcked = -1
   #firstUnsettled = 0
   #inFlight = 0
@@ -261,16 +263,24 @@ export class LossRecovery {
     return this.#controller.isInSlowStart && this.#inFlight * 2 >= window
   }
 
+  // A peer repeats its ranges until it knows that we have them: what was acknowledged before is stepped over whole.
   #acknowledge(ranges: AckRanges): boolean {
+    const known = this.#acked
     let hadEliciting = false
     for (let i = 0; i < ranges.count; i++) {
       const end = ranges.endAt(i)
-      for (let n = Math.max(ranges.startAt(i), this.sent.first); n < end; n++) {
-        const flags = this.sent.flags(n)
-        if ((flags & sentFlags.acked) !== 0) continue
-        if ((flags & sentFlags.ackEliciting) !== 0) hadEliciting = true
-        this.#acknowledgeOne(n, flags)
+      const start = Math.max(ranges.startAt(i), this.sent.first)
+      let next = known.indexAfter(start)
+      for (let n = start; n < end; next++) {
+        const gapEnd = next < known.count ? Math.min(end, known.startAt(next)) : end
+        for (; n < gapEnd; n++) {
+          const flags = this.sent.flags(n)
+          if ((flags & sentFlags.ackEliciting) !== 0) hadEliciting = true
+          this.#acknowledgeOne(n, flags)
+        }
+        n = Math.max(n, known.endAt(next))
       }
+      known.add(start, end)
     }
     return hadEliciting
   }
@@ -419,9 +429,10 @@ export class LossRecovery {
     while (sent.first < this.#firstUnsettled) {
       const flags = sent.flags(sent.first)
       const isRemembered = (flags & (sentFlags.acked | sentFlags.lost)) === sentFlags.lost
-      if (isRemembered && sent.sentAt(sent.first) >= forgetBefore) return
+      if (isRemembered && sent.sentAt(sent.first) >= forgetBefore) break
       sent.retireFirst()
     }
+    this.#acked.removeBelow(sent.first)
   }
 }
 
