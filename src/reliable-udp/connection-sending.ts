@@ -2,8 +2,8 @@
  * The next packet out: whether one may go, what goes into it, sealing and noting it.
  *
  * What presses decides whether a packet goes at all: probes after a timeout go whatever the window says; control frames
- * and chat go as far as the window allows; bulk also waits for the pacer; acknowledgements alone wait for nothing. What
- * is less pressing fills the room that is left. Nothing is queued between a stream and the wire, so a chat frame never
+ * and chat go as far as the window allows; bulk also waits for the pacer; acknowledgements alone wait until the events
+ * of the change are told, no longer. What is less pressing fills the room that is left. Nothing is queued between a stream and the wire, so a chat frame never
  * stands behind a file's packets.
  *
  * Packets of a file leave in batches: one piece of memory with packets of equal size, the last may be shorter, which the
@@ -121,7 +121,7 @@ export class PacketSending {
   }
 
   #occasion(now: Instant): Occasion | undefined {
-    const { recovery, streams, received, pacer } = this.#session
+    const { recovery, streams, received, pacer, events } = this.#session
     if (recovery.probesWanted > 0) return 'probe'
     const hasRoom = this.#hasRoom
     const priority = streams.mostUrgent()
@@ -131,7 +131,8 @@ export class PacketSending {
       if (pacer.mayGo) return 'bulk'
       this.#isWaitingForPacer = true
     }
-    if (received.isDue) return 'acknowledgement'
+    // What is still to be told may be answered, and the answer carries the acknowledgement.
+    if (received.isDue && events.size === 0) return 'acknowledgement'
     if (priority === undefined && recovery.windowRoom > 0) recovery.markAppLimited()
     return undefined
   }

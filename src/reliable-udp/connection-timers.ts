@@ -25,7 +25,7 @@ export class SessionTimers {
     const { recovery, received, repeats, paths, forgetKeyAt, idleAt } = this.#session
     const table = this.#table
     table.set('loss-or-probe', recovery.deadline)
-    table.set('acknowledgement', received.isDue ? undefined : received.deadline)
+    table.set('acknowledgement', received.deadline)
     table.set('pacing', this.#sending.pacingDeadline)
     table.set('chat-repeat', repeats.deadline)
     table.set('path-validation', paths.deadline)

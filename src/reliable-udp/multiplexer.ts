@@ -191,8 +191,8 @@ export class Multiplexer implements Machine<MultiplexerEvent> {
     for (const entry of this.#changed) {
       const transmit = entry.connection.pollTransmit()
       if (transmit !== undefined) return transmit
-      this.#changed.delete(entry)
-      this.#settle(entry)
+      // What waited for its events to be told is asked for again after them.
+      if (!this.#settle(entry)) this.#changed.delete(entry)
     }
     return undefined
   }
@@ -326,9 +326,10 @@ export class Multiplexer implements Machine<MultiplexerEvent> {
     return entry
   }
 
-  /** After everything it had to send: what it tells, where it is found, when it wants to be woken. */
-  #settle(entry: Entry): void {
+  /** After everything it had to send: what it tells, where it is found, when it wants to be woken. True when it told. */
+  #settle(entry: Entry): boolean {
     const { connection, isIncoming } = entry
+    const told = this.#events.size
     for (let event = connection.pollEvent(); event !== undefined; event = connection.pollEvent()) {
       if (event.kind === 'local-id') this.#routes.set(event.id, entry)
       else if (event.kind === 'local-id-retired') this.#routes.delete(event.id)
@@ -338,6 +339,7 @@ export class Multiplexer implements Machine<MultiplexerEvent> {
     entry.deadline = connection.pollTimeout()
     this.#settleResetToken(entry)
     if (connection.state === 'closed') this.#remove(entry)
+    return this.#entries.has(connection) && this.#events.size > told
   }
 
   #settleKnock(entry: Entry): void {

@@ -58,6 +58,23 @@ describe('Connection on a calm link', () => {
     assert.deepEqual([pair.a.sent.length, pair.b.sent.length], [1, 1])
   })
 
+  it('answers chat in one packet, the acknowledgement in it', () => {
+    const pair = connected({ weather: { latencyMs: 5 } })
+    pair.b.onEvent = (event) => {
+      if (event.kind !== 'stream-readable') return
+      const { connection } = pair.b
+      connection.read(pair.instant, event.stream)
+      connection.write(pair.instant, event.stream, utf8('and to you'))
+    }
+    const stream = say(pair, pair.a, 'chat', utf8('hello'))
+    pair.runUntil(() => kinds(pair.a).includes('stream-readable'), 1000)
+    assert.deepEqual([pair.a.sent.length, pair.b.sent.length], [2, 1]) // a acknowledges the answer
+
+    pair.run(5000)
+    assert.equal(read(pair, pair.a, stream), 'and to you')
+    assert.deepEqual([pair.a.sent.length, pair.b.sent.length], [2, 1])
+  })
+
   it('carries a control message in one packet, acknowledged at once', () => {
     const pair = connected()
     const begin = pair.now

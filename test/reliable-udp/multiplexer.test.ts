@@ -78,6 +78,25 @@ function initial(random: SeededRandom): Uint8Array {
 }
 
 describe('Multiplexer', () => {
+  it('lets an acknowledgement go as soon as the events are told, though nobody answers', () => {
+    const world = new World(1)
+    server(world)
+    const client = party(world, 'client', '198.51.100.9')
+    const connection = connectTo(client, SERVER)
+    world.runFor(1000)
+    client.running.change((now) =>
+      client.machine.change(connection, () => {
+        const stream = connection.openStream(now, { priority: 'control' })
+        connection.write(now, stream, utf8('hello'))
+      }),
+    )
+
+    world.runFor(39)
+    assert.ok(connection.stats.bytesInFlight > 0)
+    world.runFor(2) // 40 ms there and back
+    assert.equal(connection.stats.bytesInFlight, 0)
+  })
+
   it('holds many connections over one socket apart, and forgets those that end', () => {
     const world = new World(1)
     const host = server(world)

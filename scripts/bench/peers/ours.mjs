@@ -125,5 +125,7 @@ class OurPipe extends Pipe {
         this.emit('data', bytes)
       }
     })
+    // A Node stream takes the first write of a turn at once: an answer goes with the acknowledgement.
+    if (this.#isPlanned) this.flush()
   }
 }
