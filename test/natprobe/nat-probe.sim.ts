@@ -94,7 +94,7 @@ describe('NatProbe', () => {
       probe(world, natKinds.symmetricRandom, { mode: 'full' })
 
       const starts = [...startedAt.values()]
-      assert.ok(starts.length > 40)
+      assert.ok(starts.length >= 40)
       for (const [index, start] of starts.entries()) {
         assert.ok(start - (starts[index - 10] ?? -Infinity) >= 1000, `start ${index}`)
       }

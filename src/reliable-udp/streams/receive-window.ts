@@ -1,7 +1,7 @@
 /**
- * How much the peer may send us, for one stream or for the whole connection. The limit moves on when half of the window
- * was consumed; when that happens more than once in four round trips, the window is what holds the peer back, so it
- * doubles. A reader that is slow keeps a small window, and so little memory.
+ * How much the peer may send us, for one stream or for the whole connection. The limit moves on when a quarter of the
+ * window was consumed; when that happens more than once in two round trips, the window is what holds the peer back, so
+ * it doubles. A reader that is slow keeps a small window, and so little memory.
  */
 import type { Instant } from '../../core/instant.ts'
 
@@ -9,11 +9,18 @@ import type { Instant } from '../../core/instant.ts'
 export const MAX_WINDOW_BYTES = 16 * 1024 * 1024
 
 /**
+ * By then the limit moves on. Three more limits follow before the window shuts, so that one that is lost costs nothing;
+ * at a half it is a single one, and where many acknowledgements are lost the sender stood still until a probe timeout
+ * (test: "does not mind that half of its acknowledgements are lost").
+ */
+const CONSUMED_SHARE = 0.25
+
+/**
  * A lost packet holds up what follows it for a round trip and a half, one that is lost twice for three, and meanwhile
- * nothing is consumed: with less than four the window would shut at every other loss
+ * nothing is consumed: with less than two for a quarter the window would shut at every other loss
  * (test: "A file … at 5 % loss").
  */
-const QUICK_ROUND_TRIPS = 4
+const QUICK_ROUND_TRIPS = 2
 
 export class ReceiveWindow {
   #window: number
@@ -36,7 +43,7 @@ export class ReceiveWindow {
   }
 
   get isWorthRaising(): boolean {
-    return this.#limit - this.#consumed < this.#window / 2
+    return this.#limit - this.#consumed < this.#window * (1 - CONSUMED_SHARE)
   }
 
   handleConsumed(bytes: number): void {

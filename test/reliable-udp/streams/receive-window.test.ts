@@ -6,23 +6,23 @@ import {
 } from '../../../src/reliable-udp/streams/receive-window.ts'
 
 describe('ReceiveWindow', () => {
-  it('is worth raising when half of it was consumed', () => {
+  it('is worth raising when a quarter of it was consumed', () => {
     const window = new ReceiveWindow(1000)
-    window.handleConsumed(500)
+    window.handleConsumed(250)
     assert.equal(window.isWorthRaising, false)
     window.handleConsumed(1)
     assert.equal(window.isWorthRaising, true)
 
-    assert.equal(window.raise(instant(0), 50), 1501)
+    assert.equal(window.raise(instant(0), 50), 1251)
     assert.equal(window.isWorthRaising, false)
   })
 
-  it('doubles when it is consumed faster than in four round trips, up to 16 MiB', () => {
+  it('doubles when it is consumed faster than in eight round trips, up to 16 MiB', () => {
     const window = new ReceiveWindow(2 ** 19)
     let now = 0
     for (let i = 0; i < 20; i++) {
-      window.handleConsumed(window.windowBytes / 2 + 1)
-      window.raise(instant((now += 190)), 50)
+      window.handleConsumed(window.windowBytes / 4 + 1)
+      window.raise(instant((now += 95)), 50)
     }
 
     assert.equal(window.windowBytes, MAX_WINDOW_BYTES)
@@ -31,11 +31,11 @@ describe('ReceiveWindow', () => {
   it('stays small for a slow reader', () => {
     const window = new ReceiveWindow(1000)
     for (let i = 1; i <= 20; i++) {
-      window.handleConsumed(600)
-      window.raise(instant(i * 201), 50)
+      window.handleConsumed(300)
+      window.raise(instant(i * 101), 50)
     }
 
     assert.equal(window.windowBytes, 1000)
-    assert.equal(window.limit, 20 * 600 + 1000)
+    assert.equal(window.limit, 20 * 300 + 1000)
   })
 })

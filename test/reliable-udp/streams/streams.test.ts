@@ -249,12 +249,13 @@ describe('Streams, receiving', () => {
     streams.read(now, peerStream(0), Infinity, RTT)
 
     assert.deepEqual(controlFrames(streams), [
+      ['max-data', 600_000 + INITIAL_CONNECTION_WINDOW_BYTES],
       ['max-stream-data', peerStream(0), 600_000 + INITIAL_STREAM_WINDOW_BYTES],
     ])
     receive(streams, peerStream(0), 600_000, 600_000)
     streams.read(now, peerStream(0), Infinity, RTT)
     assert.deepEqual(controlFrames(streams), [
-      ['max-data', 1_200_000 + INITIAL_CONNECTION_WINDOW_BYTES],
+      ['max-data', 1_200_000 + 2 * INITIAL_CONNECTION_WINDOW_BYTES],
       ['max-stream-data', peerStream(0), 1_200_000 + 2 * INITIAL_STREAM_WINDOW_BYTES],
     ])
   })
@@ -295,7 +296,7 @@ describe('Streams, receiving', () => {
 
     assert.deepEqual(events.at(-1), { kind: 'stream-reset', stream: peerStream(1), code: 5 })
     assert.deepEqual(controlFrames(streams), [
-      ['max-data', 2 * INITIAL_STREAM_WINDOW_BYTES + INITIAL_CONNECTION_WINDOW_BYTES],
+      ['max-data', 2 * INITIAL_STREAM_WINDOW_BYTES + 2 * INITIAL_CONNECTION_WINDOW_BYTES],
     ])
     assert.equal(streams.read(now, peerStream(0), Infinity, RTT), undefined)
   })
