@@ -55,7 +55,7 @@ function renderFamily(
   const { mapping, allocator, lifetime } = family
   return `<section>
 <h2>${familyTitles[name]}</h2>
-${wayPicture(family, own)}
+<div class="picture">${wayPicture(family, own)}</div>
 ${table(familyRows(family))}
 ${paragraphs(familyNotes(family))}${picture('One socket, several destinations', mapping.evidence, () => mappingPicture(family))}${picture(
     'Public ports of fresh sockets',
@@ -92,7 +92,9 @@ function picture<Item>(
   items: readonly Item[] | undefined,
   draw: (items: readonly Item[]) => string,
 ): string {
-  return items === undefined || items.length === 0 ? '' : `<h3>${title}</h3>\n${draw(items)}\n`
+  return items === undefined || items.length === 0
+    ? ''
+    : `<h3>${title}</h3>\n<div class="picture">${draw(items)}</div>\n`
 }
 
 // An IPv6 endpoint has its address in brackets; its pseudonym says the family.
@@ -115,8 +117,9 @@ p.note { color: var(--quiet); margin: 6px 8px; }
 .when { color: var(--quiet); margin: 4px 0 12px 20px; }
 table { border-collapse: collapse; width: 100%; margin-top: 12px; }
 th, td { text-align: left; padding: 4px 8px; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 400; color: var(--quiet); width: 14rem; }
-svg { width: 100%; height: auto; display: block; } svg text { fill: var(--ink); font-size: 13px; }
+th { font-weight: 400; color: var(--quiet); width: min(14rem, 40%); }
+/* On a phone pictures are moved by the finger: at a third of their size nobody reads them. */
+.picture { overflow-x: auto; } svg { width: 100%; min-width: 600px; height: auto; display: block; } svg text { fill: var(--ink); font-size: 13px; }
 svg .title { font-weight: 600; } svg .small { font-size: 12px; } svg .axis-name { fill: var(--quiet); text-anchor: middle; }
 .host { fill: var(--host); } .nat { fill: var(--nat); } .server { fill: var(--server); } .lost { fill: var(--lost); }
 rect.alive { fill: var(--alive); } rect.gone { fill: var(--gone); } rect.open { fill: var(--open); }

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { DatagramSocket } from '../../src/core/datagram-socket.ts'
+import { type Endpoint, formatEndpoint } from '../../src/core/endpoint.ts'
+import { openUdpSocket } from '../../src/io/udp-socket.ts'
+import type { Report } from '../../src/natprobe/report.ts'
+import { decodeStun, encodeStun } from '../../src/stun/codec.ts'
+import { BINDING, type WritableAttribute } from '../../src/stun/message.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/natprobe/main.ts', import.meta.url))
+const NOBODY = { HOLLER_SOCKET: '/nonexistent', HOME: '/nonexistent', XDG_CONFIG_HOME: '' }
+
+/** What a NAT would make of every socket. */
+const PUBLIC = (port: number): Endpoint => ({ family: 4, address: '198.51.100.7', port })
+
+interface Ended {
+  readonly status: number
+  readonly report: Report
+}
+
+function natprobe(...args: readonly string[]): Promise<Ended> {
+  const command = ['--import=tsx', MAIN, '--quick', '--json', ...args]
+  const env = { ...process.env, ...NOBODY }
+  return new Promise((done) => {
+    execFile(process.execPath, command, { env }, (error, stdout) => {
+      const status = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
+      done({ status, report: JSON.parse(stdout) as Report })
+    })
+  })
+}
+
+/** Servers that do not do what RFC 5780 wants: the process is natprobe's, the answers are these. */
+describe('natprobe, asking servers that do less', () => {
+  const sockets: DatagramSocket[] = []
+
+  afterEach(async () => {
+    await Promise.all(sockets.splice(0).map((socket) => socket.close()))
+  })
+
+  /** Answers every request from where it came in, whatever it asks for. */
+  async function server(
+    address: string,
+    mappedPort: (port: number) => number,
+    further: readonly WritableAttribute[] = [],
+  ): Promise<string> {
+    const socket = await openUdpSocket({ address, port: 0 })
+    sockets.push(socket)
+    socket.onDatagram((from, bytes) => {
+      const message = decodeStun(bytes)
+      if (!message.ok) return
+      const endpoint = PUBLIC(mappedPort(from.port))
+      const attributes = [{ kind: 'xor-mapped-address', endpoint } as const, ...further]
+      const { transactionId } = message.value
+      socket.send(
+        from,
+        encodeStun({ messageClass: 'success', method: BINDING, transactionId, attributes }),
+      )
+    })
+    return formatEndpoint(socket.local)
+  }
+
+  const same = (port: number): number => port
+
+  it('one plain server: a NAT is seen, its kind is not', async () => {
+    const { status, report } = await natprobe(await server('127.0.0.1', same))
+
+    const { natted, mapping, filtering } = report.families.ipv4 ?? {}
+    assert.deepEqual([status, report.verdict], [20, 'inconclusive'])
+    assert.deepEqual([natted, mapping?.value, filtering?.value], [true, 'unknown', 'unknown'])
+  })
+
+  it('three plain servers tell the mapping, and nothing of the filter', async () => {
+    const cone = await Promise.all(
+      ['127.0.0.1', '127.0.0.2', '127.0.0.3'].map((address) => server(address, same)),
+    )
+    const symmetric = await Promise.all(
+      ['127.0.0.1', '127.0.0.2', '127.0.0.3'].map((address, n) =>
+        server(address, (port) => ((port + 100 * n) % 60_000) + 1024),
+      ),
+    )
+    const [direct, relayed] = await Promise.all([natprobe(...cone), natprobe(...symmetric)])
+
+    const of = ({ report }: Ended): readonly unknown[] => {
+      const { mapping, filtering } = report.families.ipv4 ?? {}
+      return [report.verdict, mapping?.value, filtering?.value]
+    }
+    assert.deepEqual([direct.status, relayed.status], [0, 10])
+    assert.deepEqual(of(direct), ['direct', 'endpoint-independent', 'unknown'])
+    assert.deepEqual(of(relayed), ['relay-likely', 'address-and-port-dependent', 'unknown'])
+  })
+
+  it('one that ignores CHANGE-REQUEST is not taken for a NAT without a filter', async () => {
+    const other = await openUdpSocket({ address: '127.0.0.2', port: 0 })
+    sockets.push(other)
+    const named = { kind: 'other-address', endpoint: other.local } as const
+    const { report } = await natprobe(await server('127.0.0.1', same, [named]))
+
+    assert.notEqual(report.families.ipv4?.filtering.value, 'endpoint-independent')
+    assert.notEqual(report.verdict, 'relay-likely')
+  })
+
+  it('one whose OTHER-ADDRESS is private is asked no further', async () => {
+    const named = {
+      kind: 'other-address',
+      endpoint: { family: 4, address: '192.168.7.7', port: 3479 },
+    } as const
+    const { status, report } = await natprobe(await server('127.0.0.1', same, [named]))
+
+    const { mapping, filtering } = report.families.ipv4 ?? {}
+    assert.equal(status, 20)
+    assert.deepEqual([mapping?.value, filtering?.value], ['unknown', 'unknown'])
+    assert.equal(report.servers[0]?.hasAlternateAddress, false)
+  })
+})
