@@ -109,7 +109,7 @@ export interface RelayGrant {
   readonly ticket: Uint8Array
 }
 
-/** `pending-out`: we asked; `pending-in`: they asked; `accepted`: both agreed. */
+/** `pending-out`: we asked; `pending-in`: they asked; `accepted`: both agreed; `blocked`: by us. */
 export type BuddyState = 'accepted' | 'pending-out' | 'pending-in' | 'blocked'
 
 export interface RosterEntry {

@@ -121,7 +121,7 @@ const buddy: Arbitrary<RosterEntry> = plainRecord(
   {
     number: accountNumber,
     handle: word(64),
-    state: fc.constantFrom('accepted', 'pending-out', 'pending-in'),
+    state: fc.constantFrom('accepted', 'pending-out', 'pending-in', 'blocked'),
     device,
   },
   { requiredKeys: ['number', 'handle', 'state'] },
