@@ -127,6 +127,13 @@ export class ActiveAccount {
     if (this.#session.isOnline) await this.#session.request({ kind: 'set-presence', ...presence })
   }
 
+  /** @throws HollerError `ACCOUNT_UNKNOWN` where there is nobody of exactly that name. */
+  async search(name: string): Promise<Person> {
+    const answer = await this.#session.request({ kind: 'search', name })
+    if (answer?.kind !== 'found') throw new HollerError('UNSUPPORTED', 'The server cannot search')
+    return { number: answer.number, handle: answer.handle }
+  }
+
   async requestBuddy(name: string, note: string): Promise<void> {
     await this.#session.request({ kind: 'buddy-request', to: name, note })
   }

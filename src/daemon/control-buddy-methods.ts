@@ -12,6 +12,8 @@ export function buddyMethods(daemon: Daemon): Handlers<BuddyMethod> {
       return account.archive.roster.all().map((buddy) => buddyView(account, buddy))
     },
 
+    'buddy.search': async ({ buddy }) => await daemon.requireAccount().search(String(buddy)),
+
     'buddy.add': async ({ buddy, note }) => {
       await daemon.requireAccount().requestBuddy(String(buddy), note ?? '')
       return {}

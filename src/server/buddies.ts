@@ -9,8 +9,10 @@ import type {
   AccountNumber,
   BuddyAnswer,
   DeviceKeys,
+  Found,
+  Search,
 } from '../protocol/server/messages.ts'
-import { type Answer, done, rateLimited, refused } from './answer.ts'
+import { type Answer, done, rateLimited, type Refusal, refused } from './answer.ts'
 import type { Directory } from './directory.ts'
 import { readName } from './handle.ts'
 import type { OnlineAccount } from './online-account.ts'
@@ -39,6 +41,15 @@ export class Buddies {
 
   constructor(options: BuddiesOptions) {
     this.#options = options
+  }
+
+  /** Who has a number or exactly this handle. Blocked or not, there or away: the answer is the same. */
+  async search(now: Instant, from: OnlineAccount, { id, name }: Search): Promise<Found | Refusal> {
+    const rateKey = String(from.number)
+    if (!this.#rate.take(now, rateKey)) return rateLimited(this.#rate.waitMs(now, rateKey))
+    const found = await this.#find(name)
+    if (found === undefined) return refused('not-found', 'There is no such account')
+    return { kind: 'found', id, number: found.number, handle: found.handle }
   }
 
   /** Asks somebody to become a buddy. Whoever has been asked by the other already agrees by asking. */

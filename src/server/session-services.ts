@@ -15,6 +15,7 @@ export type SessionRequest = Extract<
   ClientMessage,
   {
     kind:
+      | 'search'
       | 'buddy-request'
       | 'buddy-accept'
       | 'buddy-reject'

@@ -187,6 +187,7 @@ export class Session implements OpenSession {
       case 'pong':
       case 'report':
       case 'logout':
+      case 'search':
       case 'buddy-request':
       case 'buddy-accept':
       case 'buddy-reject':
@@ -229,6 +230,7 @@ export class Session implements OpenSession {
         this.#reply(message.id, done)
         this.end('logged-out')
         return
+      case 'search':
       case 'buddy-request':
       case 'buddy-accept':
       case 'buddy-reject':

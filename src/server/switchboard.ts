@@ -189,6 +189,8 @@ export class Switchboard implements SessionServices {
     message: SessionRequest,
   ): Promise<Answer | ServerMessage> {
     switch (message.kind) {
+      case 'search':
+        return await this.#buddies.search(now, account, message)
       case 'buddy-request':
         return await this.#buddies.request(now, account, message.to, message.note)
       case 'buddy-accept':

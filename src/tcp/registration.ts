@@ -123,6 +123,7 @@ function outcomeOf(frame: Uint8Array): RegistrationEvent {
     case 'keys':
     case 'keys-left':
     case 'logged-keys':
+    case 'found':
     case 'ping':
     case 'pong':
     case 'ok':

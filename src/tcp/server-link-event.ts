@@ -5,6 +5,7 @@ import type {
   BuddyRemoved,
   ClientMessage,
   Deliver,
+  Found,
   Introduced,
   Keys,
   KeysLeft,
@@ -23,7 +24,7 @@ export type ServerNotice =
   Roster | BuddyChanged | BuddyRemoved | Presence | Introduced | Deliver | KeysLeft | ServerError
 
 /** What answers a request that asks for more than a yes. */
-export type ServerAnswer = Accepted | Keys | LoggedKeys
+export type ServerAnswer = Accepted | Keys | LoggedKeys | Found
 
 type Without<M, K extends PropertyKey> = M extends unknown ? Omit<M, K> : never
 

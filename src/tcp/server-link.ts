@@ -372,6 +372,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
       case 'accepted':
       case 'keys':
       case 'logged-keys':
+      case 'found':
         if (this.#pending.settle(message.id))
           this.#events.push({ kind: 'answered', id: message.id, answer: message })
         return

@@ -150,6 +150,13 @@ describe('holler: what the commands ask and show', () => {
     assert.deepEqual(asked(), [{ method: 'identity.accept', params: { buddy: 'bob' } }])
   })
 
+  it('buddy search', async () => {
+    const { stdout } = await holler({ 'buddy.search': () => bob }, ['buddy', 'search', 'bob'])
+
+    assert.match(stdout, /bob/)
+    assert.deepEqual(asked(), [{ method: 'buddy.search', params: { buddy: 'bob' } }])
+  })
+
   it('buddy policy: shows and sets', async () => {
     const handlers: Handlers = { 'buddy.list': () => [buddy], 'buddy.setPolicy': () => ({}) }
     const shown = await holler(handlers, ['buddy', 'policy', '10002'])

@@ -469,6 +469,50 @@ describe('a block', () => {
   })
 })
 
+describe('a search', () => {
+  it('finds by number and exact handle, and says the same of all whom it finds', async () => {
+    const server = await TestServer.start()
+    await server.accounts('online', 'offline', 'invisible', 'blocker', 'seeker')
+    await server.online('online')
+    const hidden = await server.online('invisible')
+    await hidden.askOk({ kind: 'set-presence', state: 'invisible', text: '' })
+    const blocker = await server.online('blocker')
+    await blocker.askOk({ kind: 'buddy-block', number: 10005 })
+    const seeker = await server.online('seeker')
+    const said = async (name: string): Promise<string> => {
+      seeker.forget()
+      await seeker.say({ kind: 'search', id: 900, name })
+      return JSON.stringify(seeker.heard)
+    }
+    const all = ['online', 'offline', 'invisible', 'blocker']
+
+    for (const [index, handle] of all.entries()) {
+      const number = 10001 + index
+      const expected = JSON.stringify([{ kind: 'found', id: 900, number, handle }])
+      assert.equal(await said(handle), expected)
+      assert.equal(await said(handle.toUpperCase()), expected)
+      assert.equal(await said(String(number)), expected)
+    }
+    const unknown = await said('nobody')
+    for (const name of ['onlin', 'online*', '99999', '0', 'on line']) {
+      assert.equal(await said(name), unknown)
+    }
+    assert.ok(unknown.includes('not-found'))
+  })
+
+  it('shares its rate with requests', async () => {
+    const { alice } = await pair()
+    for (let id = 900; id < 930; id++) await alice.say({ kind: 'search', id, name: 'bob' })
+
+    const search = await alice.ask({ kind: 'search', name: 'bob' })
+    const request = await alice.ask({ kind: 'buddy-request', to: 'bob', note: '' })
+    assert.equal(alice.all('found').length, 30)
+
+    assert.equal(search.kind === 'error' && search.code, 'rate-limited')
+    assert.equal(request.kind === 'error' && request.code, 'rate-limited')
+  })
+})
+
 describe('a stranger', () => {
   it('hears the same of somebody online, offline, invisible, who has blocked it, and of nobody but the name', async () => {
     const server = await TestServer.start()

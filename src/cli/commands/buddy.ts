@@ -2,6 +2,7 @@ import type { PathPolicy } from '../../protocol/control/schema.ts'
 import type { CommandContext } from '../context.ts'
 import { CommandFailure } from '../failure.ts'
 import { renderBuddies } from '../render/buddies.ts'
+import { personName } from '../render/person.ts'
 
 export interface PolicyOptions {
   readonly path?: PathPolicy
@@ -10,6 +11,11 @@ export interface PolicyOptions {
 export async function listBuddies(context: CommandContext): Promise<void> {
   const buddies = await context.request('buddy.list', {})
   await context.output.answer(buddies, (paint) => renderBuddies(buddies, paint))
+}
+
+export async function searchBuddy(context: CommandContext, buddy: string): Promise<void> {
+  const found = await context.request('buddy.search', { buddy })
+  await context.output.answer(found, (paint) => personName(found, paint))
 }
 
 export async function addBuddy(

@@ -25,6 +25,16 @@ export function declareBuddy(program: Command, run: Run): void {
       }),
     )
   buddy
+    .command('search')
+    .description('who has a number, or exactly this handle')
+    .argument('<buddy>', BUDDY)
+    .action((name: string) =>
+      run(async (context) => {
+        const { searchBuddy } = await import('../commands/buddy.ts')
+        await searchBuddy(context, name)
+      }),
+    )
+  buddy
     .command('add')
     .description('ask somebody to be your buddy')
     .argument('<buddy>', BUDDY)

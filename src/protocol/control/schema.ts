@@ -167,6 +167,8 @@ export const methods = {
   },
 
   'buddy.list': { params: nothing, result: z.array(buddy) },
+  /** Who has this number, or exactly this handle: answered by the server. */
+  'buddy.search': { params: z.strictObject({ buddy: buddyName }), result: person },
   'buddy.add': {
     params: z.strictObject({ buddy: buddyName, note: z.string().max(280).optional() }),
     result: done,

@@ -177,6 +177,13 @@ export interface BuddyRequest {
   readonly note: string
 }
 
+/** Asks who has a number or exactly this handle. Answered by `found`; `not-found` where there is no such account. */
+export interface Search {
+  readonly kind: 'search'
+  readonly id: RequestId
+  readonly name: AccountName
+}
+
 export interface BuddyAnswer {
   readonly kind: 'buddy-accept' | 'buddy-reject' | 'buddy-remove' | 'buddy-block' | 'buddy-unblock'
   readonly id: RequestId
@@ -267,6 +274,7 @@ export type ClientMessage =
   | Report
   | Ping
   | Pong
+  | Search
   | BuddyRequest
   | BuddyAnswer
   | SetPresence
@@ -393,6 +401,14 @@ export interface KeysLeft {
   readonly signed?: number
 }
 
+/** Answers `search`: the name alone, whatever its owner is doing and thinks of us. */
+export interface Found {
+  readonly kind: 'found'
+  readonly id: RequestId
+  readonly number: AccountNumber
+  readonly handle: string
+}
+
 export interface LoggedKeys {
   readonly kind: 'logged-keys'
   readonly id: RequestId
@@ -462,6 +478,7 @@ export type ServerMessage =
   | Keys
   | KeysLeft
   | LoggedKeys
+  | Found
   | Ping
   | Pong
   | Ok

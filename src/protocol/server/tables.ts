@@ -165,6 +165,7 @@ export const clientMessages: Table<ClientMessage> = {
   }),
   ping,
   pong,
+  search: record({ id, name: attribute('name', token(MAX_NAME_CHARS)) }),
   'buddy-request': record({ id, to: attribute('to', token(MAX_NAME_CHARS)), note }),
   'buddy-accept': buddyAnswer,
   'buddy-reject': buddyAnswer,
@@ -246,6 +247,7 @@ export const serverMessages: Table<ServerMessage> = {
     oneTime: attribute('one-time', integer(0, 65535)),
     signed: optional(attribute('signed', prekeyNumber)),
   }),
+  found: record({ id, number, handle }),
   'logged-keys': record({
     id,
     isLast: attribute('last', flag),

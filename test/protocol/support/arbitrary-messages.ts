@@ -169,6 +169,7 @@ export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
   ),
   plainRecord({ kind: fc.constant('ping'), id: requestId }),
   plainRecord({ kind: fc.constant('pong'), id: requestId, timeMs }),
+  plainRecord({ kind: fc.constant('search'), id: requestId, name: word(64) }),
   plainRecord({ kind: fc.constant('buddy-request'), id: requestId, to: word(64), note }),
   plainRecord({
     kind: fc.constantFrom(
@@ -314,6 +315,12 @@ export const serverMessages: Arbitrary<ServerMessage> = fc.oneof(
     },
     { requiredKeys: ['kind', 'oneTime'] },
   ),
+  plainRecord({
+    kind: fc.constant('found'),
+    id: requestId,
+    number: accountNumber,
+    handle: word(64),
+  }),
   plainRecord({
     kind: fc.constant('logged-keys'),
     id: requestId,
