@@ -1,5 +1,5 @@
 /**
- * What was sent in a world as a capture file, for tcpdump and Wireshark: `SIM_SEED=7 SIM_PCAP=/tmp/seven.pcap npx mocha …`.
+ * What was sent in a world as a capture file, for tcpdump and Wireshark: `npm run replay -- 7 --pcap /tmp/seven.pcap --grep TITLE`.
  * The classic format of libpcap, link type 101 (raw IP). IPv4 only; its UDP checksum is 0, "not computed" (RFC 768).
  */
 import { writeFileSync } from 'node:fs'

@@ -15,10 +15,15 @@ export interface TraceEntry {
 
 const KEPT_ENTRIES = 400
 
-/** The last things that happened in a world, to print when a test fails. */
+/** The last things that happened in a world, to print when a test fails; with `onLine`, everything as it happens. */
 export class Trace {
+  readonly #onLine: ((line: string) => void) | undefined
   readonly #entries: (TraceEntry | string)[] = [] // ≤ 2 × KEPT_ENTRIES
   readonly #counts = new Map<string, number>() // by stage and reason: a closed set
+
+  constructor(onLine?: (line: string) => void) {
+    this.#onLine = onLine
+  }
 
   add(entry: TraceEntry): void {
     const name = entry.stage === 'dropped' ? `dropped:${entry.why}` : entry.stage
@@ -41,6 +46,7 @@ export class Trace {
   }
 
   #keep(entry: TraceEntry | string): void {
+    this.#onLine?.(line(entry))
     this.#entries.push(entry)
     if (this.#entries.length >= 2 * KEPT_ENTRIES) this.#entries.splice(0, KEPT_ENTRIES)
   }

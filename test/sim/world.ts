@@ -67,7 +67,8 @@ const MAX_WAKES_AT_ONE_MOMENT = 10_000
 export class World {
   readonly random: SeededRandom
   readonly internet: Network
-  readonly trace = new Trace()
+  /** With `SIM_TRACE`, all of it is printed as it happens: `npm run replay`. */
+  readonly trace = new Trace(process.env['SIM_TRACE'] === undefined ? undefined : printLine)
   #now = 0
   readonly #queue = new EventQueue()
   readonly #running: { readonly host: Host; drain(): void }[] = []
@@ -332,4 +333,8 @@ class RunningMachine<Event> implements Running {
       throw new Error(`The machine on ${this.host.name} asks again and again to be woken at ${at}`)
     }
   }
+}
+
+function printLine(line: string): void {
+  console.log(line)
 }
