@@ -499,6 +499,8 @@ export class Bbr implements CongestionController {
       this.#pacingRate = Math.max(this.#pacingRate ?? 0, initial * PACING_GAIN.startup)
     }
     this.#pace(PACING_GAIN[this.#state])
+    const near = this.#model.nearBytes / sample.smoothedRttMs
+    if (near > (this.#pacingRate ?? 0)) this.#pacingRate = near
   }
 
   #pace(gain: number): void {

@@ -109,6 +109,32 @@ describe('Bbr', () => {
     assert.equal(rounds, 4) // the first one sets the mark, three do not pass it
   })
 
+  it('gets to a batch under way on the same machine, though its hosts take turns 10 ms late', () => {
+    const bbr = new Bbr(1200, new SeededRandom(1))
+    let delivered = 0
+    let rounds = 0
+    while (bbr.windowBytes < 65_536) {
+      const bytes = 4 * 1200
+      const before = delivered
+      delivered += bytes
+      rounds += 1
+      assert.ok(rounds < 100, `${bbr.windowBytes} bytes`)
+      bbr.handleAck(
+        ackOf(bytes, rounds * 10, {
+          rttMs: rounds === 1 ? 0.8 : 10,
+          smoothedRttMs: 10,
+          delivered,
+          priorDelivered: before,
+          deliveryRate: bytes / 10,
+          inFlightBytes: bytes,
+          sentInFlightBytes: bytes,
+        }),
+      )
+    }
+
+    assert.ok((bbr.pacingRate ?? 0) >= 65_536 / 10, `${bbr.pacingRate} bytes a ms`)
+  })
+
   it('stays in start-up while the application has too little to send', () => {
     const path = new Path()
     Object.assign(path.circumstances, { isAppLimited: true, bandwidth: 1e6 })
