@@ -36,6 +36,8 @@ export class ReliableStream extends Duplex {
   readonly priority: StreamPriority
   readonly #command: Command
   #isReading = false
+  #isTaking = false
+  #hasFinished = false
   #pending: PendingWrite | undefined
   #timeoutMs = 0
   #timer: NodeJS.Timeout | undefined
@@ -106,7 +108,8 @@ export class ReliableStream extends Duplex {
         this.#flush()
         return
       case 'stream-finished':
-        this.push(null)
+        this.#hasFinished = true
+        if (!this.#isTaking) this.push(null)
         return
       case 'stream-reset':
         this.destroy(new StreamResetError(event.code, 'The peer gave the stream up'))
@@ -117,12 +120,18 @@ export class ReliableStream extends Duplex {
     }
   }
 
+  // A command is followed by what it leads to: that more can be read, or that these bytes were the last, is told before
+  // we have them in our hands, and must not go before them.
   #pull(): void {
-    while (this.#isReading && !this.destroyed) {
+    while (this.#isReading && !this.#isTaking && !this.destroyed) {
+      this.#isTaking = true
       const bytes = this.#command((now, connection) => connection.read(now, this.id, READ_BYTES))
+      this.#isTaking = false
       if (bytes === undefined) return
       this.#noteActivity()
-      this.#isReading = this.push(bytes)
+      const isLast = this.#hasFinished
+      this.#isReading = this.push(bytes) && !isLast
+      if (isLast) this.push(null)
     }
   }
 
