@@ -85,7 +85,7 @@ module.exports = {
       severity: 'error',
       from: {
         path: `^src/(${pure.join('|')})/`,
-        // A package that need not be there is required, not imported: docs/adr/0011.
+        // A package that need not be there is required, not imported: docs/adr/0014.
         pathNot: `${natprobeCommand}|^src/crypto/sodium-aead\\.ts$`,
       },
       to: {

@@ -1,7 +1,7 @@
 /**
  * ChaCha20-Poly1305 (RFC 8439 §2.8) for packets: in the caller's memory, since it is done for each one. There are two
  * implementations that give the same bytes; which one runs depends on what is installed
- * (docs/adr/0011-optional-native-helpers.md).
+ * (docs/adr/0014-optional-native-helpers.md).
  */
 import { openAead, sealAead, TAG_BYTES } from './aead.ts'
 

@@ -1,6 +1,6 @@
 /**
  * A model of the path instead of a reaction to loss: BBRv3 (draft-ietf-ccwg-bbr), with less queue and more patience with
- * loss than the draft's. Each deviation is explained at its place and in docs/adr/0011.
+ * loss than the draft's. Each deviation is explained at its place and in docs/adr/0016.
  *
  * Start-up doubles the rate each round until the bandwidth no longer grows, a queue shows, or too much is lost; then the
  * queue is drained. From then on cycles of two to three seconds: DOWN leaves room, CRUISE sends as fast as the path
