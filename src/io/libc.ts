@@ -3,7 +3,6 @@
  * little-endian processors only: elsewhere the numbers of options and the layouts of structures differ.
  */
 import { createRequire } from 'node:module'
-import type koffi from 'koffi'
 import { optionalPackage } from '../core/optional-package.ts'
 
 const require = createRequire(import.meta.url)
@@ -15,6 +14,13 @@ export interface Libc {
   sendMessage(fd: number, message: Uint8Array): number
   /** Where the bytes lie. Good for as long as whoever uses it keeps a reference to their `ArrayBuffer`. */
   addressOf(bytes: Uint8Array): bigint
+}
+
+/** What we use of koffi. Its own types are not there where koffi is not, and the rest must compile all the same. */
+interface Koffi {
+  readonly load: (path: null) => { func(prototype: string): unknown }
+  readonly errno: () => number
+  readonly address: (bytes: Uint8Array) => bigint
 }
 
 const MSG_DONTWAIT = 0x40
@@ -32,7 +38,7 @@ export function loadLibc(): Libc | undefined {
 }
 
 function bindLibc(): Libc {
-  const { load, errno, address } = require('koffi') as typeof koffi
+  const { load, errno, address } = require('koffi') as Koffi
   const library = load(null) // what the process itself is linked with
   const setsockopt = library.func(
     'int setsockopt(int fd, int level, int option, void *value, unsigned int length)',
