@@ -234,8 +234,11 @@ describe('natprobe, the command', () => {
         const { method, params } = (line.ok ? line.value : {}) as Question
         assert.equal(method, 'net.path')
         const error = { code: -32000, message: `No buddy "${params.buddy}"` }
-        const known = { bob: { result: { nat: COUNTING } }, carol: { result: { nat: null } } }
-        const answer = known[params.buddy as keyof typeof known] ?? { error }
+        const known = new Map([
+          ['bob', { result: { nat: COUNTING } }],
+          ['carol', { result: { nat: null } }],
+        ])
+        const answer = known.get(params.buddy) ?? { error }
         stream.write(encodeJsonLine({ jsonrpc: '2.0', id: 1, ...answer }))
       }
     })
