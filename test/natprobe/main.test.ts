@@ -72,7 +72,9 @@ async function fourSockets(): Promise<readonly DatagramSocket[]> {
   return sockets
 }
 
-describe('natprobe, the command', () => {
+describe('natprobe, the command', function () {
+  this.timeout(60_000) // starts processes, on a machine that may be busy
+
   let sockets: readonly DatagramSocket[] = []
   let driver: Driver | undefined
 

@@ -31,7 +31,9 @@ function natprobe(...args: readonly string[]): Promise<Ended> {
 }
 
 /** Servers that do not do what RFC 5780 wants: the process is natprobe's, the answers are these. */
-describe('natprobe, asking servers that do less', () => {
+describe('natprobe, asking servers that do less', function () {
+  this.timeout(60_000) // starts processes, on a machine that may be busy
+
   const sockets: DatagramSocket[] = []
 
   afterEach(async () => {
