@@ -41,7 +41,9 @@ describe('without the server, without traffic, without the relay', () => {
     return [a, b]
   }
 
-  it('where every mapping dies after 15 s, a silent path lives on', async () => {
+  // Forty silent seconds, which a busy machine may miss by the one that counts: only with `--all`.
+  const whereThereIsTime = isThorough ? it : it.skip
+  whereThereIsTime('where every mapping dies after 15 s, a silent path lives on', async () => {
     const [{ person: carol }, { person: dave }] = await pair(2, 'auto')
     await pause(IDLE_MS)
     const pathIs = await carol.request('net.path', { buddy: 'dave' })
