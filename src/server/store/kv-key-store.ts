@@ -9,7 +9,7 @@
  */
 import { z } from 'zod'
 import { equalBytes } from '../../core/bytes.ts'
-import type { Store, StoreChange } from '../../core/store.ts'
+import type { Store, StoreChange, StoreRange } from '../../core/store.ts'
 import { sha256 } from '../../crypto/hash.ts'
 import type {
   AccountNumber,
@@ -26,7 +26,8 @@ import {
   type TakenPrekeys,
 } from './key-store.ts'
 import { lastNumberOf, numbersUnder, sortable } from './keys.ts'
-import { bytesField, putRecord, readRecord, storeFailure } from './record.ts'
+import { bytesField, putRecord } from './record.ts'
+import { Records } from './records.ts'
 
 const deviceField = z.object({
   identity: bytesField,
@@ -46,11 +47,10 @@ const logRecord = z.object({ device: deviceField, chain: bytesField })
 const NO_CHAIN = new Uint8Array(32)
 
 export class KvKeyStore implements KeyStore {
-  readonly #store: Store
-  #lastChange: Promise<unknown> = Promise.resolve()
+  readonly #records: Records
 
   constructor(store: Store) {
-    this.#store = store
+    this.#records = new Records(store)
   }
 
   publish(
@@ -59,13 +59,13 @@ export class KvKeyStore implements KeyStore {
     signed: SignedPrekey,
     oneTime: readonly Prekey[],
   ): Promise<boolean> {
-    return this.#inOrder(async () => {
-      const before = await this.#signed(owner)
+    return this.#records.inOrder(async () => {
+      const before = await this.#records.read(signedRecord, signedKey(owner))
       const isSameDevice = before !== undefined && isSame(before.device, device)
       const present = await this.#oneTime(owner, MAX_ONE_TIME)
       const kept = isSameDevice ? present.length : 0
       if (kept + oneTime.length > MAX_ONE_TIME) return false
-      await this.#write([
+      await this.#records.write([
         putRecord(signedRecord, signedKey(owner), { device, ...signed }),
         ...(isSameDevice ? [] : present.map(({ number }) => deleted(owner, number))),
         ...oneTime.map(({ number, key }) =>
@@ -77,7 +77,7 @@ export class KvKeyStore implements KeyStore {
   }
 
   async supply(owner: AccountNumber): Promise<PrekeySupply | undefined> {
-    const signed = await this.#signed(owner)
+    const signed = await this.#records.read(signedRecord, signedKey(owner))
     if (signed === undefined) return undefined
     const { device, number, key, signature } = signed
     const { length } = await this.#oneTime(owner, MAX_ONE_TIME)
@@ -85,12 +85,13 @@ export class KvKeyStore implements KeyStore {
   }
 
   take(owner: AccountNumber, count: number): Promise<TakenPrekeys | undefined> {
-    return this.#inOrder(async () => {
-      const found = await this.#signed(owner)
+    return this.#records.inOrder(async () => {
+      const found = await this.#records.read(signedRecord, signedKey(owner))
       if (found === undefined) return undefined
       const { device, number, key, signature } = found
       const oneTime = count === 0 ? [] : await this.#oneTime(owner, count)
-      if (oneTime.length > 0) await this.#write(oneTime.map((one) => deleted(owner, one.number)))
+      if (oneTime.length > 0)
+        await this.#records.write(oneTime.map((one) => deleted(owner, one.number)))
       return { device, signed: { number, key, signature }, oneTime }
     })
   }
@@ -114,56 +115,24 @@ export class KvKeyStore implements KeyStore {
   }
 
   async idle(): Promise<void> {
-    await this.#lastChange
-  }
-
-  async #signed(owner: AccountNumber): Promise<z.output<typeof signedRecord> | undefined> {
-    const key = signedKey(owner)
-    try {
-      const value = await this.#store.get(key)
-      return value === undefined ? undefined : readRecord(signedRecord, key, value)
-    } catch (error) {
-      throw storeFailure(error)
-    }
+    await this.#records.idle()
   }
 
   async #oneTime(owner: AccountNumber, limit: number): Promise<readonly Prekey[]> {
     const prekeys: Prekey[] = [] // ≤ limit
-    try {
-      const range = { ...numbersUnder(oneTimePrefix(owner)), limit }
-      for await (const [key, value] of this.#store.range(range)) {
-        prekeys.push({ number: lastNumberOf(key), ...readRecord(oneTimeRecord, key, value) })
-      }
-    } catch (error) {
-      throw storeFailure(error)
+    const range = { ...numbersUnder(oneTimePrefix(owner)), limit }
+    for await (const { key, value } of this.#records.range(oneTimeRecord, range)) {
+      prekeys.push({ number: lastNumberOf(key), ...value })
     }
     return prekeys
   }
 
-  async #entries(range: Parameters<Store['range']>[0]): Promise<readonly KeyLogEntry[]> {
+  async #entries(range: StoreRange): Promise<readonly KeyLogEntry[]> {
     const entries: KeyLogEntry[] = [] // ≤ the range's limit
-    try {
-      for await (const [key, value] of this.#store.range(range)) {
-        entries.push({ index: lastNumberOf(key), ...readRecord(logRecord, key, value) })
-      }
-    } catch (error) {
-      throw storeFailure(error)
+    for await (const { key, value } of this.#records.range(logRecord, range)) {
+      entries.push({ index: lastNumberOf(key), ...value })
     }
     return entries
-  }
-
-  async #write(changes: readonly StoreChange[]): Promise<void> {
-    try {
-      await this.#store.write(changes)
-    } catch (error) {
-      throw storeFailure(error)
-    }
-  }
-
-  #inOrder<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.#lastChange.then(change)
-    this.#lastChange = result.catch(() => undefined) // whoever asked for the change hears of its failure
-    return result
   }
 }
 

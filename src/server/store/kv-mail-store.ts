@@ -27,14 +27,8 @@ import {
   type MailStore,
   type NewMail,
 } from './mail-store.ts'
-import {
-  checksumOf,
-  CHECKSUM_BYTES,
-  damaged,
-  putRecord,
-  readRecord,
-  storeFailure,
-} from './record.ts'
+import { checksumOf, CHECKSUM_BYTES, damaged, putRecord } from './record.ts'
+import { Records } from './records.ts'
 
 /** Messages whose index entries are kept in memory; some 40 MB. Beyond it, whole owners are forgotten, oldest use first. */
 const MOST_ENTRIES = 200_000
@@ -56,29 +50,25 @@ const indexRecord = z.object({
 type Index = z.output<typeof indexRecord>
 
 export class KvMailStore implements MailStore {
-  readonly #store: Store
+  readonly #records: Records
   readonly #limits: MailLimits
-  readonly #commits: GroupCommit
   readonly #boxes = new Map<AccountNumber, Promise<MailBox>>() // BOUNDED: MOST_ENTRIES, oldest use dropped
   readonly #loaded = new Map<AccountNumber, MailBox>() // those of #boxes whose loading has ended
   readonly #tails = new Map<AccountNumber, Promise<unknown>>() // BOUNDED: owners whose mail is being changed
-  #reserving: Promise<unknown> = Promise.resolve()
   #ageMs: number | undefined
 
   constructor(store: Store, limits: MailLimits = MAIL_LIMITS) {
-    this.#store = store
+    const commits = new GroupCommit(store)
+    this.#records = new Records(store, (changes) => commits.write(changes))
     this.#limits = limits
-    this.#commits = new GroupCommit(store)
   }
 
   reserve(count: number): Promise<MailSeq> {
-    const result = this.#reserving.then(async () => {
-      const first = (await this.#read(nextRecord, 'mail-next'))?.next ?? 1
-      await this.#write([putRecord(nextRecord, 'mail-next', { next: first + count })])
+    return this.#records.inOrder(async () => {
+      const first = (await this.#records.read(nextRecord, 'mail-next'))?.next ?? 1
+      await this.#records.write([putRecord(nextRecord, 'mail-next', { next: first + count })])
       return first
     })
-    this.#reserving = result.catch(() => undefined) // whoever asked hears of it
-    return result
   }
 
   append(mail: NewMail): Promise<MailOutcome> {
@@ -151,7 +141,7 @@ export class KvMailStore implements MailStore {
 
   async age(ms: number, lifeMs: number): Promise<number> {
     const ageMs = (await this.#age()) + ms
-    await this.#write([putRecord(ageRecord, 'mail-age', { ms: ageMs })])
+    await this.#records.write([putRecord(ageRecord, 'mail-age', { ms: ageMs })])
     this.#ageMs = ageMs
     let count = 0
     for (let old = await this.#older(ageMs - lifeMs); old.length > 0;) {
@@ -164,7 +154,7 @@ export class KvMailStore implements MailStore {
 
   /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
-    await Promise.all([this.#reserving, ...this.#tails.values()])
+    await Promise.all([this.#records.idle(), ...this.#tails.values()])
   }
 
   async #append(mail: NewMail): Promise<MailOutcome> {
@@ -184,7 +174,7 @@ export class KvMailStore implements MailStore {
     }
     const whose = box.whoIsFull(from, body.length, this.#limits)
     if (whose !== undefined) return { kind: 'full', whose }
-    const stored = this.#write(mailChanges(owner, seq, index, body))
+    const stored = this.#records.write(mailChanges(owner, seq, index, body))
     const entry = { ...index, seq, stored }
     box.add(entry)
     try {
@@ -203,7 +193,7 @@ export class KvMailStore implements MailStore {
   ): Promise<readonly MailSeq[]> {
     const { box, entries } = await this.#hidden(owner, chosen)
     if (entries.length === 0) return []
-    await this.#write(deletions(owner, entries))
+    await this.#records.write(deletions(owner, entries))
     for (const entry of entries) box.delete(entry)
     return entries.map(({ seq }) => seq)
   }
@@ -267,20 +257,17 @@ export class KvMailStore implements MailStore {
     owner: AccountNumber,
     after: MailSeq,
   ): AsyncIterable<{ readonly seq: MailSeq; readonly index: Index }> {
-    try {
-      for await (const [key, value] of this.#store.range(numbersUnder(indexPrefix(owner), after))) {
-        yield { seq: lastNumberOf(key), index: readRecord(indexRecord, key, value) }
-      }
-    } catch (error) {
-      throw storeFailure(error)
+    const range = numbersUnder(indexPrefix(owner), after)
+    for await (const { key, value } of this.#records.range(indexRecord, range)) {
+      yield { seq: lastNumberOf(key), index: value }
     }
   }
 
   async #older(thanMs: number): Promise<readonly { owner: AccountNumber; seq: MailSeq }[]> {
     const old: { owner: AccountNumber; seq: MailSeq }[] = [] // ≤ FORGET_AT_ONCE
     const range = { from: 'mail-index/', before: 'mail-index/:' }
-    for await (const [key, value] of this.#store.range(range)) {
-      if (readRecord(indexRecord, key, value).ageMs >= thanMs) continue
+    for await (const { key, value } of this.#records.range(indexRecord, range)) {
+      if (value.ageMs >= thanMs) continue
       const [, owner = ''] = key.split('/')
       old.push({ owner: Number(owner), seq: lastNumberOf(key) })
       if (old.length >= FORGET_AT_ONCE) break
@@ -290,32 +277,15 @@ export class KvMailStore implements MailStore {
 
   async #body(owner: AccountNumber, seq: MailSeq): Promise<Uint8Array> {
     const key = bodyKey(owner, seq)
-    const bytes = (await this.#store.get(key)) ?? new Uint8Array(0)
+    const bytes = (await this.#records.bytes(key)) ?? new Uint8Array(0)
     const body = bytes.subarray(CHECKSUM_BYTES)
     if (!equalBytes(bytes.subarray(0, CHECKSUM_BYTES), checksumOf(key, body))) throw damaged(key)
     return body
   }
 
   async #age(): Promise<number> {
-    this.#ageMs ??= (await this.#read(ageRecord, 'mail-age'))?.ms ?? 0
+    this.#ageMs ??= (await this.#records.read(ageRecord, 'mail-age'))?.ms ?? 0
     return this.#ageMs
-  }
-
-  async #read<S extends z.ZodType>(schema: S, key: string): Promise<z.output<S> | undefined> {
-    try {
-      const value = await this.#store.get(key)
-      return value === undefined ? undefined : readRecord(schema, key, value)
-    } catch (error) {
-      throw storeFailure(error)
-    }
-  }
-
-  async #write(changes: readonly StoreChange[]): Promise<void> {
-    try {
-      await this.#commits.write(changes)
-    } catch (error) {
-      throw storeFailure(error)
-    }
   }
 }
 

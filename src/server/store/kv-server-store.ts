@@ -25,7 +25,8 @@ import { numbersUnder, sortable } from './keys.ts'
 import { KvKeyStore } from './kv-key-store.ts'
 import { KvMailStore } from './kv-mail-store.ts'
 import { MAIL_LIMITS, type MailLimits } from './mail-store.ts'
-import { bytesField, putRecord, readRecord, storeFailure } from './record.ts'
+import { bytesField, putRecord } from './record.ts'
+import { Records } from './records.ts'
 import {
   type Account,
   MAX_DEVICES,
@@ -114,20 +115,21 @@ class KvServerStore implements ServerStore {
   readonly mail: KvMailStore
   readonly keys: KvKeyStore
   readonly #store: Store
+  readonly #records: Records
   readonly #limits: StoreLimits
-  #lastChange: Promise<unknown> = Promise.resolve()
 
   constructor(store: Store, limits: StoreLimits) {
     this.keys = new KvKeyStore(store)
     this.mail = new KvMailStore(store, limits.mail)
     this.#store = store
+    this.#records = new Records(store)
     this.#limits = limits
   }
 
   async checkFormat(): Promise<void> {
-    const format = await this.#read(formatRecord, 'format')
+    const format = await this.#records.read(formatRecord, 'format')
     if (format === undefined)
-      await this.#write([putRecord(formatRecord, 'format', { version: FORMAT })])
+      await this.#records.write([putRecord(formatRecord, 'format', { version: FORMAT })])
     else if (format.version > FORMAT) {
       throw new HollerError(
         'STORE_UNUSABLE',
@@ -137,10 +139,11 @@ class KvServerStore implements ServerStore {
   }
 
   createAccount({ handle, verifier, createdAtMs }: NewAccount): Promise<Account | undefined> {
-    return this.#inOrder(async () => {
-      if ((await this.#read(handleRecord, handleKey(handle))) !== undefined) return undefined
+    return this.#records.inOrder(async () => {
+      if ((await this.#records.read(handleRecord, handleKey(handle))) !== undefined)
+        return undefined
       const number =
-        (await this.#read(nextNumberRecord, 'next-number'))?.next ?? FIRST_ACCOUNT_NUMBER
+        (await this.#records.read(nextNumberRecord, 'next-number'))?.next ?? FIRST_ACCOUNT_NUMBER
       const account = {
         number,
         handle,
@@ -149,7 +152,7 @@ class KvServerStore implements ServerStore {
         startsInvisible: false,
         revision: 1,
       }
-      await this.#write([
+      await this.#records.write([
         putRecord(nextNumberRecord, 'next-number', { next: number + 1 }),
         putRecord(accountRecord, accountKey(number), account),
         putRecord(handleRecord, handleKey(handle), { number }),
@@ -159,35 +162,35 @@ class KvServerStore implements ServerStore {
   }
 
   async account(number: AccountNumber): Promise<Account | undefined> {
-    return await this.#read(accountRecord, accountKey(number))
+    return await this.#records.read(accountRecord, accountKey(number))
   }
 
   async accountByHandle(handle: Handle): Promise<Account | undefined> {
-    const found = await this.#read(handleRecord, handleKey(handle))
+    const found = await this.#records.read(handleRecord, handleKey(handle))
     // An unknown handle costs the same two reads as a known one: a login must not tell them apart by their time.
     return await this.account(found?.number ?? 0)
   }
 
   updateAccount(account: Account): Promise<boolean> {
-    return this.#inOrder(async () => {
+    return this.#records.inOrder(async () => {
       const present = await this.account(account.number)
       if (present?.revision !== account.revision) return false
       const next = { ...account, revision: account.revision + 1 }
-      await this.#write([putRecord(accountRecord, accountKey(account.number), next)])
+      await this.#records.write([putRecord(accountRecord, accountKey(account.number), next)])
       return true
     })
   }
 
   async devices(number: AccountNumber): Promise<readonly DeviceKeys[]> {
-    return (await this.#read(devicesRecord, devicesKey(number)))?.devices ?? []
+    return (await this.#records.read(devicesRecord, devicesKey(number)))?.devices ?? []
   }
 
   recordDevice(number: AccountNumber, device: DeviceKeys): Promise<void> {
-    return this.#inOrder(async () => {
+    return this.#records.inOrder(async () => {
       const present = await this.devices(number)
       const others = present.filter(({ identity }) => !equalBytes(identity, device.identity))
       const devices = [device, ...others].slice(0, MAX_DEVICES)
-      await this.#write([
+      await this.#records.write([
         putRecord(devicesRecord, devicesKey(number), { devices }),
         ...(await this.keys.logged(number, device)),
       ])
@@ -204,7 +207,7 @@ class KvServerStore implements ServerStore {
     second: Person,
     decide: (present: Relation) => RelationChange,
   ): Promise<RelationOutcome> {
-    return this.#inOrder(async () => {
+    return this.#records.inOrder(async () => {
       const before = await this.#relation(first, second)
       const otherBefore = await this.#relation(second, first)
       const change = decide(before)
@@ -223,31 +226,31 @@ class KvServerStore implements ServerStore {
       ]
       if (after === 'blocked') {
         await this.mail.forgetBetween(first.number, second.number, (mail) =>
-          this.#write([...changes, ...mail]),
+          this.#records.write([...changes, ...mail]),
         )
-      } else await this.#write(changes)
+      } else await this.#records.write(changes)
       return { kind: 'done', ...sides, ...devices }
     })
   }
 
   secret(name: string, make: () => Uint8Array): Promise<Uint8Array> {
-    return this.#inOrder(async () => {
+    return this.#records.inOrder(async () => {
       const key = `secret/${name}`
-      const present = await this.#read(secretRecord, key)
+      const present = await this.#records.read(secretRecord, key)
       if (present !== undefined) return present.bytes
       const bytes = make()
-      await this.#write([putRecord(secretRecord, key, { bytes })])
+      await this.#records.write([putRecord(secretRecord, key, { bytes })])
       return bytes
     })
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#lastChange, this.mail.idle(), this.keys.idle()])
+    await Promise.all([this.#records.idle(), this.mail.idle(), this.keys.idle()])
     await this.#store.close()
   }
 
   async #relation(of: Person, to: Person): Promise<Relation> {
-    const side = await this.#read(rosterRecord, rosterKey(of.number, to.number))
+    const side = await this.#records.read(rosterRecord, rosterKey(of.number, to.number))
     return side?.state ?? 'none'
   }
 
@@ -284,13 +287,8 @@ class KvServerStore implements ServerStore {
   async #rosterSides(number: AccountNumber): Promise<readonly RosterSide[]> {
     const prefix = `roster/${sortable(number)}/`
     const sides: RosterSide[] = [] // ≤ MAX_ROSTER
-    try {
-      for await (const [key, value] of this.#store.range(numbersUnder(prefix))) {
-        sides.push(readRecord(rosterRecord, key, value))
-      }
-    } catch (error) {
-      throw storeFailure(error)
-    }
+    const range = numbersUnder(prefix)
+    for await (const { value } of this.#records.range(rosterRecord, range)) sides.push(value)
     return sides
   }
 
@@ -298,29 +296,6 @@ class KvServerStore implements ServerStore {
     if (side.state !== 'accepted') return side
     const [device] = await this.devices(side.number)
     return device === undefined ? side : { ...side, device }
-  }
-
-  async #read<S extends z.ZodType>(schema: S, key: string): Promise<z.output<S> | undefined> {
-    try {
-      const value = await this.#store.get(key)
-      return value === undefined ? undefined : readRecord(schema, key, value)
-    } catch (error) {
-      throw storeFailure(error)
-    }
-  }
-
-  async #write(changes: readonly StoreChange[]): Promise<void> {
-    try {
-      await this.#store.write(changes)
-    } catch (error) {
-      throw storeFailure(error)
-    }
-  }
-
-  #inOrder<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.#lastChange.then(change)
-    this.#lastChange = result.catch(() => undefined) // whoever asked for the change hears of its failure
-    return result
   }
 }
 

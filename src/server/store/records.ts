@@ -1,0 +1,71 @@
+/**
+ * Records in an ordered key-value store, for the ports built on it: read by their schema, written in one step, changed
+ * one change after another. Whatever goes wrong below is `STORE_UNUSABLE`.
+ */
+import type { z } from 'zod'
+import type { Store, StoreChange, StoreRange } from '../../core/store.ts'
+import { readRecord, storeFailure } from './record.ts'
+
+/** Writes as the store does, or through something that gathers writes. */
+type Write = (changes: readonly StoreChange[]) => Promise<void>
+
+export class Records {
+  readonly #store: Store
+  readonly #write: Write
+  #lastChange: Promise<unknown> = Promise.resolve()
+
+  constructor(store: Store, write: Write = (changes) => store.write(changes)) {
+    this.#store = store
+    this.#write = write
+  }
+
+  /** @throws HollerError `STORE_UNUSABLE` */
+  async read<S extends z.ZodType>(schema: S, key: string): Promise<z.output<S> | undefined> {
+    const value = await this.bytes(key)
+    return value === undefined ? undefined : readRecord(schema, key, value)
+  }
+
+  /** What is under the key, unread. @throws HollerError `STORE_UNUSABLE` */
+  async bytes(key: string): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#store.get(key)
+    } catch (error) {
+      throw storeFailure(error)
+    }
+  }
+
+  /** @throws HollerError `STORE_UNUSABLE` */
+  async *range<S extends z.ZodType>(
+    schema: S,
+    range: StoreRange,
+  ): AsyncIterable<{ readonly key: string; readonly value: z.output<S> }> {
+    try {
+      for await (const [key, bytes] of this.#store.range(range)) {
+        yield { key, value: readRecord(schema, key, bytes) }
+      }
+    } catch (error) {
+      throw storeFailure(error)
+    }
+  }
+
+  /** Resolves when the changes are on disk. @throws HollerError `STORE_UNUSABLE` */
+  async write(changes: readonly StoreChange[]): Promise<void> {
+    try {
+      await this.#write(changes)
+    } catch (error) {
+      throw storeFailure(error)
+    }
+  }
+
+  /** Runs a change when those before it have ended, so that what it reads still holds when it writes. */
+  inOrder<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#lastChange.then(change)
+    this.#lastChange = result.catch(() => undefined) // whoever asked for the change hears of its failure
+    return result
+  }
+
+  /** Resolves when the changes asked for so far have ended. */
+  async idle(): Promise<void> {
+    await this.#lastChange
+  }
+}
