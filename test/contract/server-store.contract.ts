@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { PasswordVerifier } from '../../src/protocol/server/messages.ts'
+import type { PasswordVerifier, RosterVersion } from '../../src/protocol/server/messages.ts'
 import { type Handle, normaliseHandle } from '../../src/server/handle.ts'
 import type { StoreLimits } from '../../src/server/store/kv-server-store.ts'
 import { MAIL_LIMITS } from '../../src/server/store/mail-store.ts'
@@ -53,7 +53,28 @@ export function serverStoreContract(name: string, open: OpenServerStore): void {
       relation: Relation,
       note = '',
     ): Promise<RelationOutcome> {
-      return await store.changeRelation(a, b, () => ({ relation, note }))
+      const outcome = await store.changeRelation(a, b, () => ({ relation, note }))
+      if (outcome.kind === 'full') return outcome
+      const { firstVersion, secondVersion, ...rest } = outcome
+      const wasWritten = rest.before !== rest.after
+      assert.deepEqual([firstVersion, secondVersion].map(Boolean), [wasWritten, wasWritten])
+      return rest
+    }
+
+    /** What a daemon that has this version is told. */
+    async function news(account: Account, version?: RosterVersion): Promise<readonly string[]> {
+      const { news: told } = await store.rosterSince(account.number, version)
+      if (told.kind === 'whole') {
+        return ['whole', ...told.entries.map(({ handle: of, state }) => `${of} ${state}`)]
+      }
+      return [
+        ...told.changed.map(({ handle: of, state }) => `${of} ${state}`),
+        ...told.removed.map((number) => `${number} removed`),
+      ]
+    }
+
+    async function versionOf(account: Account): Promise<RosterVersion> {
+      return (await store.rosterSince(account.number)).version
     }
 
     async function shown(account: Account): Promise<readonly string[]> {
@@ -372,6 +393,115 @@ export function serverStoreContract(name: string, open: OpenServerStore): void {
         [bob.number, carol.number],
       )
       assert.deepEqual(await store.roster(99_999), [])
+    })
+
+    it('tells who knows a version of a list what has changed since, and nothing else', async () => {
+      const [alice, bob, carol, dave] = await Promise.all(
+        ['alice', 'bob', 'carol', 'dave'].map(create),
+      )
+      assert.ok(alice && bob && carol && dave)
+      const empty = await versionOf(alice)
+      await relate(alice, bob, 'accepted')
+      await relate(alice, carol, 'pending-out')
+      const two = await versionOf(alice)
+
+      assert.deepEqual(await news(alice, two), [])
+      await relate(dave, alice, 'pending-out')
+      await relate(alice, bob, 'none')
+      await relate(dave, alice, 'none')
+      await relate(dave, alice, 'pending-out')
+
+      assert.deepEqual(await news(alice, two), ['dave pending-in', `${bob.number} removed`])
+      assert.deepEqual(await news(alice, empty), [
+        'carol pending-out',
+        'dave pending-in',
+        `${bob.number} removed`,
+      ])
+      assert.deepEqual(await news(alice), ['whole', 'carol pending-out', 'dave pending-in'])
+      const { states } = await store.rosterSince(alice.number, await versionOf(alice))
+      assert.deepEqual(
+        [...states],
+        [
+          [carol.number, { state: 'pending-out' }],
+          [dave.number, { state: 'pending-in' }],
+        ],
+      )
+    })
+
+    it('names in each outcome the versions that the two lists have then', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+
+      const outcome = await store.changeRelation(alice, bob, () => ({ relation: 'accepted' }))
+
+      assert.ok(outcome.kind === 'done')
+      assert.equal(outcome.firstVersion, await versionOf(alice))
+      assert.equal(outcome.secondVersion, await versionOf(bob))
+    })
+
+    it('gives the whole list to whoever names a version that it never had, or has forgotten', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+      await relate(alice, bob, 'accepted')
+      const old = await versionOf(alice)
+      const [count = ''] = old.split('-')
+
+      for (const version of [`${count}-0123456789abcdef`, '99-0123456789abcdef', 'x', '-1-0', '']) {
+        assert.deepEqual(await news(alice, version), ['whole', 'bob accepted'], version)
+      }
+      for (let n = 0; n <= 256; n++) {
+        await store.note(alice.number, bob.number, { remark: String(n) })
+      }
+
+      assert.deepEqual(await news(alice, old), ['whole', 'bob accepted'])
+    })
+
+    it('counts a buddy’s new device as a change of every list that shows it', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+      const carol = await create('carol')
+      await relate(alice, bob, 'accepted')
+      await relate(alice, carol, 'pending-out')
+      const before = await versionOf(bob)
+      const untouched = await versionOf(carol)
+
+      const versions = await store.recordDevice(alice.number, testDevice('alice').keys)
+
+      assert.deepEqual([...versions], [[bob.number, await versionOf(bob)]])
+      assert.deepEqual(await news(bob, before), ['alice accepted'])
+      assert.equal(await versionOf(carol), untouched)
+    })
+
+    it('keeps what an owner writes to an entry, for the owner alone, as long as it is there', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+      await relate(alice, bob, 'pending-out')
+
+      await store.note(alice.number, bob.number, { group: 'Club', remark: 'plays chess' })
+      const noted = await store.note(alice.number, bob.number, { isConcealed: true })
+      await relate(bob, alice, 'accepted')
+
+      const own = { group: 'Club', remark: 'plays chess', isConcealed: true }
+      assert.deepEqual(noted?.record.own, own)
+      assert.deepEqual((await store.roster(alice.number))[0]?.own, own)
+      assert.deepEqual((await store.roster(bob.number))[0]?.own, undefined)
+      const { states } = await store.rosterSince(alice.number)
+      assert.deepEqual([...states.values()], [{ state: 'accepted', isConcealed: true }])
+      await store.note(alice.number, bob.number, { group: '', isConcealed: false })
+      assert.deepEqual((await store.roster(alice.number))[0]?.own, { remark: 'plays chess' })
+      assert.equal(await store.note(alice.number, 99_999, { group: 'x' }), undefined)
+      await relate(alice, bob, 'none')
+      await relate(alice, bob, 'pending-out')
+      assert.equal((await store.roster(alice.number))[0]?.own, undefined)
+    })
+
+    it('keeps a profile, and an empty one of whoever has said nothing', async () => {
+      const profile = { name: 'Alice', text: 'in the club', isListed: true }
+
+      await store.setProfile(10_001, profile)
+
+      assert.deepEqual(await store.profile(10_001), profile)
+      assert.deepEqual(await store.profile(10_002), { name: '', text: '', isListed: false })
     })
 
     it('keeps a secret as it was first made', async () => {

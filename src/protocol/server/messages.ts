@@ -22,6 +22,9 @@ export type AccountName = string
 /** A delivery's number: rises, has gaps, is never used twice. */
 export type MailSeq = number
 
+/** Which changes of the buddy list a daemon has had, in the server's words: opaque, compared by the server alone. */
+export type RosterVersion = string
+
 export type PresenceState = 'online' | 'away' | 'busy' | 'invisible' | 'offline'
 
 /** How argon2id turns a password into SCRAM's salted password (RFC 9106 names: m in KiB, t, p). */

@@ -9,6 +9,9 @@
  * | `handle/HANDLE` | whose handle it is |
  * | `devices/NUMBER` | the devices it has logged in from |
  * | `roster/NUMBER/BUDDY` | one side of a pair; the other side is `roster/BUDDY/NUMBER`, always written with it |
+ * | `roster-head/…`, `roster-log/…` | the versions of lists (`roster-log.ts`) |
+ * | `profile/NUMBER` | what an account says of itself |
+ * | `session/…`, `epoch/…` | sessions that have not ended (`kv-session-store.ts`) |
  * | `secret/NAME` | a secret of the server |
  * | `prekey…`, `key-log/…` | what others seal messages with (`kv-key-store.ts`) |
  * | `mail…` | what waits for its owner (`kv-mail-store.ts`) |
@@ -16,28 +19,39 @@
  * Changes run one after another, so that what a change has read still holds when it writes; reads run beside them.
  */
 import { z } from 'zod'
-import { equalBytes } from '../../core/bytes.ts'
+import { equalBytes, toHex } from '../../core/bytes.ts'
 import { HollerError } from '../../core/holler-error.ts'
 import type { Store, StoreChange } from '../../core/store.ts'
-import type { AccountNumber, DeviceKeys } from '../../protocol/server/messages.ts'
+import type {
+  AccountNumber,
+  BuddyState,
+  DeviceKeys,
+  RosterVersion,
+} from '../../protocol/server/messages.ts'
 import { FIRST_ACCOUNT_NUMBER, type Handle } from '../handle.ts'
 import { numbersUnder, sortable } from './keys.ts'
 import { KvKeyStore } from './kv-key-store.ts'
 import { KvMailStore } from './kv-mail-store.ts'
+import { KvSessionStore } from './kv-session-store.ts'
 import { MAIL_LIMITS, type MailLimits } from './mail-store.ts'
 import { bytesField, putRecord } from './record.ts'
 import { Records } from './records.ts'
+import { RosterLog } from './roster-log.ts'
 import {
   type Account,
+  type FactChange,
   MAX_DEVICES,
   MAX_PENDING_IN,
   MAX_ROSTER,
   mirrored,
   type NewAccount,
+  type OwnFacts,
   type Person,
+  type Profile,
   type Relation,
   type RelationChange,
   type RelationOutcome,
+  type RosterNews,
   type RosterRecord,
   type ServerStore,
 } from './server-store.ts'
@@ -76,7 +90,18 @@ const rosterRecord = z.object({
   handle: handleField,
   state: z.enum(['accepted', 'pending-out', 'pending-in', 'blocked']),
   note: z.string(),
+  own: z.exactOptional(
+    z.object({
+      group: z.exactOptional(z.string()),
+      remark: z.exactOptional(z.string()),
+      isConcealed: z.exactOptional(z.literal(true)),
+    }),
+  ),
 })
+
+const profileRecord = z.object({ name: z.string(), text: z.string(), isListed: z.boolean() })
+
+const NO_PROFILE: Profile = { name: '', text: '', isListed: false }
 
 type RosterSide = z.output<typeof rosterRecord>
 
@@ -114,6 +139,8 @@ export async function openServerStore(
 class KvServerStore implements ServerStore {
   readonly mail: KvMailStore
   readonly keys: KvKeyStore
+  readonly sessions: KvSessionStore
+  readonly #log: RosterLog
   readonly #store: Store
   readonly #records: Records
   readonly #limits: StoreLimits
@@ -121,8 +148,10 @@ class KvServerStore implements ServerStore {
   constructor(store: Store, limits: StoreLimits) {
     this.keys = new KvKeyStore(store)
     this.mail = new KvMailStore(store, limits.mail)
+    this.sessions = new KvSessionStore(store)
     this.#store = store
     this.#records = new Records(store)
+    this.#log = new RosterLog(this.#records)
     this.#limits = limits
   }
 
@@ -185,15 +214,26 @@ class KvServerStore implements ServerStore {
     return (await this.#records.read(devicesRecord, devicesKey(number)))?.devices ?? []
   }
 
-  recordDevice(number: AccountNumber, device: DeviceKeys): Promise<void> {
+  recordDevice(
+    number: AccountNumber,
+    device: DeviceKeys,
+  ): Promise<ReadonlyMap<AccountNumber, RosterVersion>> {
     return this.#records.inOrder(async () => {
       const present = await this.devices(number)
       const others = present.filter(({ identity }) => !equalBytes(identity, device.identity))
       const devices = [device, ...others].slice(0, MAX_DEVICES)
+      const sides = await this.#rosterSides(number)
+      const buddies = sides.filter(({ state }) => state === 'accepted')
+      const what = `device ${toHex(device.identity)} ${toHex(device.static)}`
+      const logged = await Promise.all(
+        buddies.map(async (buddy) => await this.#log.changed(buddy.number, number, what)),
+      )
       await this.#records.write([
         putRecord(devicesRecord, devicesKey(number), { devices }),
         ...(await this.keys.logged(number, device)),
+        ...logged.flatMap(({ changes }) => changes),
       ])
+      return new Map(logged.map(({ version }, index) => [buddies[index]?.number ?? 0, version]))
     })
   }
 
@@ -202,14 +242,44 @@ class KvServerStore implements ServerStore {
     return await Promise.all(sides.map((side) => this.#withDevice(side)))
   }
 
+  async rosterSince(number: AccountNumber, known?: RosterVersion): Promise<RosterNews> {
+    // The version first: what changes while we read is told once more, rather than never.
+    const version = await this.#log.version(number)
+    const changes = known === undefined ? undefined : await this.#log.since(number, known)
+    const sides = await this.#rosterSides(number)
+    const states = new Map(sides.map((side) => [side.number, listedState(side)]))
+    const isTold = (side: RosterSide): boolean => changes?.includes(side.number) ?? true
+    const entries = await Promise.all(sides.filter(isTold).map((side) => this.#withDevice(side)))
+    if (changes === undefined) return { version, states, news: { kind: 'whole', entries } }
+    const removed = changes.filter((of) => !states.has(of))
+    return { version, states, news: { kind: 'changes', changed: entries, removed } }
+  }
+
+  note(
+    owner: AccountNumber,
+    number: AccountNumber,
+    facts: FactChange,
+  ): ReturnType<ServerStore['note']> {
+    return this.#records.inOrder(async () => {
+      const key = rosterKey(owner, number)
+      const before = await this.#records.read(rosterRecord, key)
+      if (before === undefined) return undefined
+      const side = { ...before, own: ownFacts({ ...before.own, ...facts }) }
+      const { version, changes } = await this.#log.changed(owner, number, JSON.stringify(side.own))
+      await this.#records.write([putRecord(rosterRecord, key, side), ...changes])
+      return { record: await this.#withDevice(side), version }
+    })
+  }
+
   changeRelation(
     first: Person,
     second: Person,
     decide: (present: Relation) => RelationChange,
   ): Promise<RelationOutcome> {
     return this.#records.inOrder(async () => {
-      const before = await this.#relation(first, second)
-      const otherBefore = await this.#relation(second, first)
+      const [side, otherSide] = [await this.#side(first, second), await this.#side(second, first)]
+      const before: Relation = side?.state ?? 'none'
+      const otherBefore: Relation = otherSide?.state ?? 'none'
       const change = decide(before)
       const [after, otherAfter] = afterwards(before, otherBefore, change.relation)
       const sides = { before, after, otherBefore, otherAfter }
@@ -219,18 +289,35 @@ class KvServerStore implements ServerStore {
         if (whose !== undefined) return { kind: 'full', whose }
       }
       const devices = after === 'accepted' ? await this.#devicesOf(first, second) : {}
+      const firstLog = await this.#log.changed(first.number, second.number, after)
+      const secondLog = await this.#log.changed(second.number, first.number, otherAfter)
       // Both sides in any case, though one may be as before: a write must not tell by its length who is blocked.
       const changes = [
-        sideChange(first, second, after, ''),
-        sideChange(second, first, otherAfter, change.note ?? ''),
+        sideChange(first, second, { relation: after, note: '', own: side?.own }),
+        sideChange(second, first, {
+          relation: otherAfter,
+          note: change.note ?? '',
+          own: otherSide?.own,
+        }),
+        ...firstLog.changes,
+        ...secondLog.changes,
       ]
       if (after === 'blocked') {
         await this.mail.forgetBetween(first.number, second.number, (mail) =>
           this.#records.write([...changes, ...mail]),
         )
       } else await this.#records.write(changes)
-      return { kind: 'done', ...sides, ...devices }
+      const versions = { firstVersion: firstLog.version, secondVersion: secondLog.version }
+      return { kind: 'done', ...sides, ...versions, ...devices }
     })
+  }
+
+  async profile(number: AccountNumber): Promise<Profile> {
+    return (await this.#records.read(profileRecord, profileKey(number))) ?? NO_PROFILE
+  }
+
+  async setProfile(number: AccountNumber, profile: Profile): Promise<void> {
+    await this.#records.write([putRecord(profileRecord, profileKey(number), profile)])
   }
 
   secret(name: string, make: () => Uint8Array): Promise<Uint8Array> {
@@ -245,13 +332,17 @@ class KvServerStore implements ServerStore {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#records.idle(), this.mail.idle(), this.keys.idle()])
+    await Promise.all([
+      this.#records.idle(),
+      this.mail.idle(),
+      this.keys.idle(),
+      this.sessions.idle(),
+    ])
     await this.#store.close()
   }
 
-  async #relation(of: Person, to: Person): Promise<Relation> {
-    const side = await this.#records.read(rosterRecord, rosterKey(of.number, to.number))
-    return side?.state ?? 'none'
+  async #side(of: Person, to: Person): Promise<RosterSide | undefined> {
+    return await this.#records.read(rosterRecord, rosterKey(of.number, to.number))
   }
 
   async #devicesOf(
@@ -311,15 +402,33 @@ function afterwards(
   return [wanted, mirrored(wanted)]
 }
 
-function sideChange(whose: Person, of: Person, relation: Relation, note: string): StoreChange {
+function sideChange(
+  whose: Person,
+  of: Person,
+  now: { readonly relation: Relation; readonly note: string; readonly own: OwnFacts | undefined },
+): StoreChange {
   const key = rosterKey(whose.number, of.number)
-  if (relation === 'none') return { kind: 'delete', key }
+  if (now.relation === 'none') return { kind: 'delete', key }
   return putRecord(rosterRecord, key, {
     number: of.number,
     handle: of.handle,
-    state: relation,
-    note: relation === 'pending-in' ? note : '',
+    state: now.relation,
+    note: now.relation === 'pending-in' ? now.note : '',
+    ...(now.own === undefined ? {} : { own: now.own }),
   })
+}
+
+function listedState({ state, own }: RosterSide): { state: BuddyState; isConcealed?: true } {
+  return { state, ...(own?.isConcealed === true && { isConcealed: true }) }
+}
+
+/** What is empty is not kept. */
+function ownFacts({ group = '', remark = '', isConcealed = false }: FactChange): OwnFacts {
+  return {
+    ...(group !== '' && { group }),
+    ...(remark !== '' && { remark }),
+    ...(isConcealed && { isConcealed: true }),
+  }
 }
 
 function accountKey(number: AccountNumber): string {
@@ -328,6 +437,10 @@ function accountKey(number: AccountNumber): string {
 
 function handleKey(handle: Handle): string {
   return `handle/${handle}`
+}
+
+function profileKey(number: AccountNumber): string {
+  return `profile/${sortable(number)}`
 }
 
 function devicesKey(number: AccountNumber): string {

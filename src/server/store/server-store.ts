@@ -10,10 +10,12 @@ import type {
   BuddyState,
   DeviceKeys,
   PasswordVerifier,
+  RosterVersion,
 } from '../../protocol/server/messages.ts'
 import type { Handle } from '../handle.ts'
 import type { KeyStore } from './key-store.ts'
 import type { MailStore } from './mail-store.ts'
+import type { SessionStore } from './session-store.ts'
 
 /** The longest buddy list: requests beyond it are refused. */
 export const MAX_ROSTER = 2_000
@@ -47,6 +49,40 @@ export interface RosterRecord {
   readonly note: string
   /** The device that the other last logged in from; for accepted buddies only. */
   readonly device?: DeviceKeys
+  readonly own?: OwnFacts
+}
+
+/** What the owner of a list has written to one of its entries, for itself alone. Absent is empty. */
+export interface OwnFacts {
+  readonly group?: string
+  readonly remark?: string
+  /** The buddy is not to be told our addresses. */
+  readonly isConcealed?: true
+}
+
+/** A list as its owner's daemon is to learn of it. */
+export interface RosterNews {
+  readonly version: RosterVersion
+  /** Everybody on it. */
+  readonly states: ReadonlyMap<AccountNumber, ListedState>
+  /** The whole list, by number; or, where the daemon knows an earlier one, what has changed since then. */
+  readonly news:
+    | { readonly kind: 'whole'; readonly entries: readonly RosterRecord[] }
+    | {
+        readonly kind: 'changes'
+        readonly changed: readonly RosterRecord[]
+        readonly removed: readonly AccountNumber[]
+      }
+}
+
+export type ListedState = Pick<RosterRecord, 'state'> & Pick<OwnFacts, 'isConcealed'>
+
+export interface Profile {
+  /** What the account's owner is called; empty where nothing was said. */
+  readonly name: string
+  readonly text: string
+  /** Whether it may be found by those who ask who is online. */
+  readonly isListed: boolean
 }
 
 /**
@@ -72,6 +108,9 @@ export type RelationOutcome =
       /** The second's side. */
       readonly otherBefore: Relation
       readonly otherAfter: Relation
+      /** Of each side's list; where nothing was written there is none. */
+      readonly firstVersion?: RosterVersion
+      readonly secondVersion?: RosterVersion
       /** Of buddies, the device that each last logged in from. */
       readonly firstDevice?: DeviceKeys
       readonly secondDevice?: DeviceKeys
@@ -79,9 +118,16 @@ export type RelationOutcome =
   /** A limit of a list stands against it; nothing was written. */
   | { readonly kind: 'full'; readonly whose: 'first' | 'second' }
 
+export interface FactChange {
+  readonly group?: string
+  readonly remark?: string
+  readonly isConcealed?: boolean
+}
+
 export interface ServerStore {
   readonly mail: MailStore
   readonly keys: KeyStore
+  readonly sessions: SessionStore
 
   /** Gives the next number, which is never used again; `undefined` when the handle is taken. */
   createAccount(account: NewAccount): Promise<Account | undefined>
@@ -92,11 +138,25 @@ export interface ServerStore {
 
   /** The devices an account has logged in from, the last used first. */
   devices(number: AccountNumber): Promise<readonly DeviceKeys[]>
-  /** Puts a device first; keys that are not those used last are appended to the account's key log. */
-  recordDevice(number: AccountNumber, device: DeviceKeys): Promise<void>
+  /**
+   * Puts a device first; keys that are not those used last are appended to the account's key log. The lists of all
+   * buddies show it from then on: returns the versions that these have.
+   */
+  recordDevice(
+    number: AccountNumber,
+    device: DeviceKeys,
+  ): Promise<ReadonlyMap<AccountNumber, RosterVersion>>
 
   /** The whole list, by number. */
   roster(number: AccountNumber): Promise<readonly RosterRecord[]>
+  /** The same for somebody who has had the list before, in this version. */
+  rosterSince(number: AccountNumber, version?: RosterVersion): Promise<RosterNews>
+  /** Writes to one's own entry of somebody; facts that are not named stay. `undefined`: they are not on the list. */
+  note(
+    owner: AccountNumber,
+    number: AccountNumber,
+    facts: FactChange,
+  ): Promise<{ readonly record: RosterRecord; readonly version: RosterVersion } | undefined>
   /**
    * Changes both sides of a pair at once; when the first blocks the second, the mail that waits between them goes in
    * the same write. To end a block shows a request that the other has made meanwhile: `pending-in` instead of `none`. `decide` gets the present relation and returns the new one; it may be
@@ -108,6 +168,10 @@ export interface ServerStore {
     second: Person,
     decide: (present: Relation) => RelationChange,
   ): Promise<RelationOutcome>
+
+  /** Of somebody who has never said anything: an empty one. */
+  profile(number: AccountNumber): Promise<Profile>
+  setProfile(number: AccountNumber, profile: Profile): Promise<void>
 
   /** A secret of the server's own; whoever asks first under a name decides it. */
   secret(name: string, make: () => Uint8Array): Promise<Uint8Array>

@@ -13,6 +13,7 @@ import type { Account, ServerStore } from '../../../src/server/store/server-stor
 import { keyStoreContract } from '../../contract/key-store.contract.ts'
 import { mailStoreContract } from '../../contract/mail-store.contract.ts'
 import { serverStoreContract } from '../../contract/server-store.contract.ts'
+import { sessionStoreContract } from '../../contract/session-store.contract.ts'
 import { memoryStore } from '../../support/memory-store.ts'
 import { inTemporaryDirectory } from '../../support/temporary-directory.ts'
 import { assertSame } from '../support/same-value.ts'
@@ -21,6 +22,8 @@ import { verifierOf } from '../support/test-device.ts'
 serverStoreContract('KvServerStore in memory', (limits) => openServerStore(memoryStore(), limits))
 
 keyStoreContract('KvKeyStore in memory', () => openServerStore(memoryStore()))
+
+sessionStoreContract('KvSessionStore in memory', () => openServerStore(memoryStore()))
 
 mailStoreContract('KvMailStore in memory', (mail) =>
   openServerStore(memoryStore(), { ...STORE_LIMITS, mail }),
@@ -42,6 +45,10 @@ describe('on disk', () => {
   )
 
   keyStoreContract('KvKeyStore on level', async () =>
+    openServerStore(await openLevelStore(directory)),
+  )
+
+  sessionStoreContract('KvSessionStore on level', async () =>
     openServerStore(await openLevelStore(directory)),
   )
 
