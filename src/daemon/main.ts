@@ -22,7 +22,7 @@ import { Daemon } from './daemon.ts'
 import { within } from './deadline.ts'
 import { CannotCreate, EX_OK, exitStatusOf } from './exit-status.ts'
 import { type DaemonSettings, readSettings } from './options.ts'
-import { ServiceManager } from './service-manager.ts'
+import { ServiceManager } from '../io/service-manager.ts'
 
 /** Service managers kill after 10 s or later; what is not flushed by then would have been cut anyway. */
 const STOP_MS = 8_000

@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { type Decoded, decoded, malformed } from '../core/decoded.ts'
 import { endpoint, parseEndpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
-import { readConfigFile } from '../io/config-file.ts'
+import { type ConfigFile, readConfigFile, readConfigFileIfThere } from '../io/config-file.ts'
 import { type LogFormat, type LogLevel, logLevels } from '../io/log.ts'
 import type { BindAddress } from './network.ts'
 
@@ -128,39 +128,38 @@ function readBind(text: string): Decoded<BindAddress> {
 function bindAddress(text: string): BindAddress {
   const result = readBind(text)
   if (result.ok) return result.value
-  throw new HollerError('CONFIG_INVALID', `"bind": "${text}" is not ADDRESS or ADDRESS:PORT`)
+  throw new HollerError('CONFIG_INVALID', `"bind": ${notABind(text)}`)
+}
+
+function notABind(text: string): string {
+  return `"${text}" is not ADDRESS or ADDRESS:PORT`
 }
 
 async function fileSettings(
   chosen: string | undefined,
   environment: Environment,
 ): Promise<Settings> {
-  if (chosen !== undefined) return await readSettingsFile(chosen)
+  if (chosen !== undefined) return settingsOf(await readConfigFile(chosen))
   let settings: Settings = {}
   for (const path of defaultFiles(environment)) {
-    settings = { ...settings, ...(await readIfThere(path)) }
+    const found = await readConfigFileIfThere(path)
+    if (found !== undefined) settings = { ...settings, ...settingsOf(found) }
   }
   return settings
 }
 
-async function readIfThere(path: string): Promise<Settings> {
-  try {
-    return await readSettingsFile(path)
-  } catch (error) {
-    const { cause } = error as Error
-    if ((cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return {}
-    throw error
+function settingsOf(config: ConfigFile): Settings {
+  const result = file.safeParse(config.values)
+  if (result.success) {
+    const { bind } = result.data
+    if (bind !== undefined && !readBind(bind).ok) throw config.fault('bind', notABind(bind))
+    return result.data
   }
-}
-
-async function readSettingsFile(path: string): Promise<Settings> {
-  const result = file.safeParse(await readConfigFile(path))
-  if (result.success) return result.data
   const [issue] = result.error.issues
-  const isUnknown = issue?.code === 'unrecognized_keys'
-  const key = isUnknown ? issue.keys.join('", "') : issue?.path.join('.')
-  const why = isUnknown ? 'no such setting' : issue?.message
-  throw new HollerError('CONFIG_INVALID', `${path}: "${key ?? ''}": ${why ?? 'cannot be used'}`)
+  if (issue?.code === 'unrecognized_keys') {
+    throw config.unknownKey(issue.keys[0] ?? '', Object.keys(file.shape))
+  }
+  throw config.fault(issue?.path.join('.') ?? '', issue?.message ?? 'cannot be used')
 }
 
 /** The more important file last. */

@@ -20,12 +20,17 @@ const PINO_LEVELS: Readonly<Record<number, LogLevel>> = {
   50: 'error',
 }
 
+/** A logger whose level can be changed while it is in use. */
+export interface AdjustableLogger extends Logger {
+  setLevel(level: LogLevel): void
+}
+
 /** A logger on stderr. Text is one line per record, for people; JSON is one object per line, for machines. */
 export function createLogger(options: {
   readonly name: string
   readonly level: LogLevel
   readonly format: LogFormat
-}): Logger {
+}): AdjustableLogger {
   const stderr = destination({ dest: 2, sync: true })
   const sink =
     options.format === 'json' ? stderr : { write: (line: string) => stderr.write(asText(line)) }
@@ -35,6 +40,9 @@ export function createLogger(options: {
     info: (message, fields) => log.info(fields ?? {}, message),
     warn: (message, fields) => log.warn(fields ?? {}, message),
     error: (message, fields) => log.error(fields ?? {}, message),
+    setLevel: (level) => {
+      log.level = level
+    },
   }
 }
 

@@ -101,6 +101,8 @@ export interface ListenTls {
 
 export interface TlsListener {
   readonly local: Endpoint
+  /** For handshakes from now on. @throws when the two do not belong together. */
+  setCertificate(pem: Pick<ListenTls, 'certificatePem' | 'keyPem'>): void
   /** Stops accepting. Streams that stand are their owners' business. */
   close(): Promise<void>
 }
@@ -129,7 +131,13 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
     throw listenError(options, error)
   }
   server.on('error', () => undefined) // EMFILE while accepting: those clients try again
-  return { local: endpointOf(server.address()), close: () => closed(server) }
+  return {
+    local: endpointOf(server.address()),
+    setCertificate: ({ certificatePem, keyPem }) => {
+      server.setSecureContext({ cert: certificatePem, key: keyPem, minVersion: 'TLSv1.3' })
+    },
+    close: () => closed(server),
+  }
 }
 
 function limitHandshakes(server: ReturnType<typeof createServer>): void {

@@ -53,7 +53,8 @@ export interface AccountsOptions {
   readonly outside: Outside
   /** Makes unknown accounts look like known ones; the server's own and always the same. */
   readonly unknownAccountSecret: Uint8Array
-  readonly isRegistrationOpen: boolean
+  /** Asked at each registration: a running server can be told otherwise. */
+  readonly isRegistrationOpen: () => boolean
 }
 
 export class Accounts {
@@ -65,7 +66,7 @@ export class Accounts {
 
   async register(message: Register, from: Endpoint): Promise<Account | Refusal> {
     const { store, throttle, outside, isRegistrationOpen } = this.#options
-    if (!isRegistrationOpen)
+    if (!isRegistrationOpen())
       return refused('registration-closed', 'This server takes no new accounts')
     const waitMs = throttle.registering(outside.clock.now(), from)
     if (waitMs > 0) return rateLimited(waitMs)

@@ -1,7 +1,9 @@
 /**
  * The server's TLS identity: an EC key on P-256 with a self-signed certificate, made at the first start. Clients know
- * it by the pin in the server link, so its names and its end mean nothing to them.
+ * it by the pin in the server link, so its names and its end mean nothing to them. Or it is the operator's own.
  */
+import { readFile } from 'node:fs/promises'
+import { certificateFacts } from '../crypto/certificate-facts.ts'
 import { certificatePin } from '../crypto/certificate-pin.ts'
 import { HollerError } from '../core/holler-error.ts'
 import type { DataDirectory } from './data-directory.ts'
@@ -18,7 +20,42 @@ const BACKDATED_MS = 24 * 60 * 60 * 1000
 export interface TlsIdentity {
   readonly keyPem: string
   readonly certificatePem: string
-  readonly pin: Uint8Array // 32 bytes
+  /** 32 bytes, for the link; absent where the authorities that clients know vouch for the certificate. */
+  readonly pin?: Uint8Array
+  /** Wall clock, ms since 1970 UTC. */
+  readonly notAfterMs: number
+}
+
+/** Where an operator's own certificate is. */
+export interface GivenCertificate {
+  readonly certificateFile: string
+  readonly keyFile: string
+}
+
+/** @throws HollerError `CONFIG_INVALID` when a file cannot be read, or the two do not belong together. */
+export async function givenTlsIdentity({
+  certificateFile,
+  keyFile,
+}: GivenCertificate): Promise<TlsIdentity> {
+  const certificatePem = await readPem(certificateFile)
+  const keyPem = await readPem(keyFile)
+  const facts = certificateFacts(certificatePem, keyPem)
+  if (!facts.ok) {
+    throw new HollerError('CONFIG_INVALID', `"${certificateFile}" and "${keyFile}": ${facts.why}`)
+  }
+  const { isSelfSigned, notAfter } = facts.value
+  const pin = isSelfSigned ? certificatePin(certificatePem) : undefined
+  const notAfterMs = Date.parse(notAfter)
+  return { certificatePem, keyPem, notAfterMs, ...(pin === undefined ? {} : { pin }) }
+}
+
+async function readPem(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown reason'
+    throw new HollerError('CONFIG_INVALID', `Cannot read "${path}": ${code}`, { cause: error })
+  }
 }
 
 /** @throws HollerError `STORE_UNUSABLE` when there is half an identity, or one that cannot be read. */
@@ -55,8 +92,9 @@ async function makeCertificate(
 
 function withPin(keyPem: string, certificatePem: string, directory: DataDirectory): TlsIdentity {
   const pin = certificatePin(certificatePem)
-  if (pin === undefined) throw damaged(directory)
-  return { keyPem, certificatePem, pin }
+  const facts = certificateFacts(certificatePem, keyPem)
+  if (pin === undefined || !facts.ok) throw damaged(directory)
+  return { keyPem, certificatePem, pin, notAfterMs: Date.parse(facts.value.notAfter) }
 }
 
 function damaged({ path }: DataDirectory): HollerError {

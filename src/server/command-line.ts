@@ -5,24 +5,36 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { type ErrorCode, HollerError } from '../core/holler-error.ts'
-import { createLogger, type LogFormat, type LogLevel, logLevels } from '../io/log.ts'
-import { systemRandom } from '../io/random.ts'
-import { systemClock } from '../io/system-clock.ts'
-import { DEFAULT_SERVER_PORT } from '../protocol/server/link.ts'
 import { DataDirectory, LINK_FILE } from './data-directory.ts'
-import { type HostPort, parseHostPort } from './host-port.ts'
+import {
+  dataOf,
+  DataNotNamed,
+  type Environment,
+  readSettings,
+  serverSettings,
+  SETTING_KEYS,
+  type SettingKey,
+  type Settings,
+  SETTINGS,
+  type SettingsInput,
+  type SettingValues,
+  shownSetting,
+  SYSTEM_CONFIG,
+} from './settings.ts'
 
 /** The process that the command line is run by. */
 export interface CommandOutside {
   readonly stdout: { write(text: string): unknown }
   readonly stderr: { write(text: string): unknown }
+  readonly environment: Environment
   /** Resolves when the server is asked to end, with the signal's name. */
   readonly ending: () => Promise<string>
+  /** Sets what happens when the server is asked to read its configuration again. */
+  readonly onReload: (reload: () => void) => unknown
 }
 
-/** RFC 8489 §2: STUN's own port. */
-const DEFAULT_UDP_PORT = 3478
-const DEFAULT_LISTEN = `0.0.0.0:${DEFAULT_SERVER_PORT}`
+/** As commander gives them. */
+type Flags = { readonly config?: string } & Readonly<Record<string, unknown>>
 
 /** sysexits.h: what a service manager or a script can tell from the exit status. */
 const exits = {
@@ -49,21 +61,13 @@ Examples:
   holler-server --data ./community --listen 192.0.2.10:7443 --open-registration
   holler-server --data ./community --udp 192.0.2.10:3478 --udp-alt 192.0.2.11:3479
   holler-server link --data ./community
+  holler-server config check --config ./server.toml
+
+A flag comes before the variable HOLLER_SERVER_NAME, that before the file, that before the default. SIGHUP reads the
+file again; a bad one is told in the log, and the old settings stay.
 
 Exit status: 0 ended by SIGTERM or SIGINT, 64 usage, 66 no link yet, 69 port taken, 70 internal error,
-  73 data directory unusable, 75 another server uses the data directory, 78 address unusable.`
-
-interface RunOptions {
-  readonly data?: string
-  readonly listen: HostPort
-  readonly udp?: HostPort
-  readonly udpAlt?: HostPort
-  readonly udpEgress?: readonly number[]
-  readonly publicHost?: string
-  readonly openRegistration?: boolean
-  readonly logLevel: LogLevel
-  readonly logFormat: LogFormat
-}
+  73 data directory unusable, 75 another server uses the data directory, 78 configuration or address unusable.`
 
 /** Runs one command line to its end. The result is the exit status; failures have been told on stderr. */
 export async function runCommandLine(
@@ -77,6 +81,7 @@ export async function runCommandLine(
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exits.usage
     if (error instanceof HollerError) {
       outside.stderr.write(`holler-server: ${error.message}\n`)
+      if (error instanceof DataNotNamed) return exits.usage
       return exitOfError[error.code] ?? exits.software
     }
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -85,40 +90,18 @@ export async function runCommandLine(
   }
 }
 
-async function serve(
-  options: RunOptions,
-  command: Command,
-  outside: CommandOutside,
-): Promise<void> {
-  const dataDirectory = dataOf(command)
-  // Loaded only to serve: `link` and `--help` are quick.
-  const { startServer } = await import('./server.ts')
-  const logger = createLogger({
-    name: 'holler-server',
-    level: options.logLevel,
-    format: options.logFormat,
-  })
-  const server = await startServer({
-    dataDirectory,
-    listen: options.listen,
-    udp: options.udp ?? { host: options.listen.host, port: DEFAULT_UDP_PORT },
-    isRegistrationOpen: options.openRegistration === true,
-    clock: systemClock,
-    random: systemRandom,
-    logger,
-    ...(options.udpAlt === undefined ? {} : { udpAlternate: options.udpAlt }),
-    ...(options.udpEgress === undefined ? {} : { udpEgress: options.udpEgress }),
-    ...(options.publicHost === undefined ? {} : { publicHost: options.publicHost }),
-  })
-  outside.stdout.write(`${server.link}\n`)
-  const signal = await outside.ending()
-  logger.info('ending', { signal })
-  await server.close()
+async function serve(flags: Flags, outside: CommandOutside): Promise<void> {
+  const read = (): Promise<Settings> => readSettings(inputOf(flags, outside))
+  const settings = await read()
+  const wanted = serverSettings(settings)
+  // Loaded only to serve: the other commands are quick.
+  const { serveUntilEnd } = await import('./serve.ts')
+  await serveUntilEnd({ settings, wanted, read, outside })
 }
 
 /** Prints the link of the last start, whether the server runs now or not. */
-async function printLink(command: Command, { stdout }: CommandOutside): Promise<void> {
-  const data = dataOf(command)
+async function printLink(flags: Flags, outside: CommandOutside): Promise<void> {
+  const data = dataOf((await readSettings(inputOf(flags, outside))).values)
   const link = await new DataDirectory(data).read(LINK_FILE)
   if (link === undefined) {
     throw new HollerError(
@@ -126,13 +109,32 @@ async function printLink(command: Command, { stdout }: CommandOutside): Promise<
       `No server has listened yet with the data directory "${data}"`,
     )
   }
-  stdout.write(link)
+  outside.stdout.write(link)
 }
 
-/** Before or after the subcommand's name; so neither of the two can require it by itself. */
-function dataOf(command: Command): string {
-  const { data } = command.optsWithGlobals<{ readonly data?: string }>()
-  return data ?? command.error("error: required option '--data <directory>' not specified")
+/** Prints each setting that something names, and what names it; the rest are defaults. */
+async function checkConfig(flags: Flags, outside: CommandOutside): Promise<void> {
+  const settings = await readSettings(inputOf(flags, outside))
+  serverSettings(settings)
+  for (const key of SETTING_KEYS) {
+    const value = settings.values[key]
+    if (value === undefined) continue
+    outside.stdout.write(`${key} = ${shownSetting(value)}  # ${settings.sources[key] ?? ''}\n`)
+  }
+}
+
+function inputOf({ config, ...flags }: Flags, { environment }: CommandOutside): SettingsInput {
+  const values = Object.fromEntries(
+    SETTING_KEYS.map((key) => [key, flags[camelCased(key)]]).filter(
+      ([, value]) => value !== undefined,
+    ),
+  ) as Partial<SettingValues>
+  return { flags: values, environment, ...(config === undefined ? {} : { config }) }
+}
+
+/** As commander names an option. */
+function camelCased(key: string): string {
+  return key.replace(/-(\w)/g, (_match, letter: string) => letter.toUpperCase())
 }
 
 function createProgram(outside: CommandOutside): Command {
@@ -145,73 +147,42 @@ function createProgram(outside: CommandOutside): Command {
       writeErr: (text) => outside.stderr.write(text),
     })
     .addHelpText('after', EXAMPLES)
-  program
-    .option('--data <directory>', 'where everything is kept; made at the first start')
-    .addOption(
-      address('--listen <host:port>', 'TCP with TLS 1.3', DEFAULT_SERVER_PORT).default(
-        hostPort(DEFAULT_SERVER_PORT)(DEFAULT_LISTEN),
-        DEFAULT_LISTEN,
-      ),
-    )
-    .addOption(
-      address(
-        '--udp <host:port>',
-        `STUN and relay (default: the host of --listen, port ${DEFAULT_UDP_PORT})`,
-        DEFAULT_UDP_PORT,
-      ),
-    )
-    .addOption(
-      address(
-        '--udp-alt <host:port>',
-        'second STUN address and port, so that clients can find out what their NAT does',
-        DEFAULT_UDP_PORT + 1,
-      ),
-    )
-    .option(
-      '--udp-egress <ports>',
-      'more UDP ports on the --udp address, for clients that reach no other: 53,443',
-      portList,
-    )
-    .option('--public-host <name>', 'what clients are told to connect to, if not the --listen host')
-    .option('--open-registration', 'let anybody who can connect make an account')
-    .addOption(
-      new Option('--log-level <level>', 'how much to log').choices(logLevels).default('info'),
-    )
-    .addOption(
-      new Option('--log-format <format>', 'for people or for machines')
-        .choices(['text', 'json'])
-        .default('text'),
-    )
-    .action((options: RunOptions, command: Command) => serve(options, command, outside))
-  program
-    .command('link')
+  program.option('--config <file>', `TOML; its keys are these flags (default: ${SYSTEM_CONFIG})`)
+  for (const key of SETTING_KEYS) program.addOption(settingOption(key))
+  program.action((_options: unknown, command: Command) => serve(flagsOf(command), outside))
+  placed(program.command('link'))
     .description('print the link that people need to find and to trust this server')
-    .option('--data <directory>', 'the data directory of the server')
-    .action((_options: unknown, command: Command) => printLink(command, outside))
+    .action((_options: unknown, command: Command) => printLink(flagsOf(command), outside))
+  program
+    .command('config')
+    .description('look at the configuration')
+    .command('check')
+    .description('check every setting, and show where each comes from')
+    .option('--config <file>', 'the file to check')
+    .action((_options: unknown, command: Command) => checkConfig(flagsOf(command), outside))
   return program
 }
 
-function address(flags: string, help: string, defaultPort: number): Option {
-  return new Option(flags, help).argParser(hostPort(defaultPort))
+/** With the options by which a subcommand finds the server; they may stand before or after its name. */
+function placed(command: Command): Command {
+  return command
+    .option('--config <file>', 'the configuration file of the server')
+    .addOption(settingOption('data'))
 }
 
-function hostPort(defaultPort: number): (text: string) => HostPort {
-  return (text) => {
-    const parsed = parseHostPort(text, defaultPort)
-    if (parsed === undefined) throw new InvalidArgumentError('Expected HOST:PORT or [IPV6]:PORT.')
-    return parsed
-  }
+function flagsOf(command: Command): Flags {
+  return command.optsWithGlobals<Flags>()
 }
 
-/** As many as `natprobe` asks for, and some. */
-const MAX_EGRESS_PORTS = 12
-
-function portList(text: string): readonly number[] {
-  const ports = text.split(',').map((part) => (/^\d{1,5}$/.test(part) ? Number(part) : -1))
-  if (ports.length > MAX_EGRESS_PORTS || ports.some((port) => port < 0 || port > 65_535)) {
-    throw new InvalidArgumentError(`Expected at most ${MAX_EGRESS_PORTS} ports: 53,443.`)
-  }
-  return ports
+function settingOption(key: SettingKey): Option {
+  const { flag, help, read } = SETTINGS[key]
+  const option = new Option(flag, help)
+  if (!flag.includes('<')) return option
+  return option.argParser((text) => {
+    const result = read(text)
+    if (!result.ok) throw new InvalidArgumentError(result.why)
+    return result.value
+  })
 }
 
 function version(): string {

@@ -13,7 +13,9 @@ const ending = new Promise<string>((resolve) => {
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
+  environment: process.env,
   ending: () => ending,
+  onReload: (reload) => process.on('SIGHUP', reload),
 })
 // What is still in a TLS handshake would keep the process for some seconds, and is nobody's loss.
 process.exit()

@@ -20,7 +20,12 @@ import { formatServerLink, SESSION_ALPN } from '../protocol/server/link.ts'
 import { BindingServer } from '../stun/binding-server.ts'
 import { Accounts } from './accounts.ts'
 import { advertisedUdp, linkHost } from './advertised.ts'
-import { tlsIdentity } from './certificate.ts'
+import {
+  type GivenCertificate,
+  givenTlsIdentity,
+  tlsIdentity,
+  type TlsIdentity,
+} from './certificate.ts'
 import { DataDirectory, LINK_FILE } from './data-directory.ts'
 import { addressesOf, type HostPort, resolveHostPort } from './host-port.ts'
 import { LoginThrottle } from './login-throttle.ts'
@@ -49,16 +54,23 @@ export interface ServerOptions {
   /** What clients are told to connect to, where that is not what the machine itself knows. */
   readonly publicHost?: string
   readonly isRegistrationOpen: boolean
+  /** Instead of the one that the server makes for itself. */
+  readonly certificate?: GivenCertificate
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
 }
+
+/** What a running server can take anew. */
+export type Reloaded = Pick<ServerOptions, 'isRegistrationOpen' | 'certificate'>
 
 export interface RunningServer {
   /** `holler://HOST:PORT?pin=sha256-…` */
   readonly link: string
   readonly tcp: Endpoint
   readonly udp: readonly Endpoint[]
+  /** Certificate files are read again. @throws HollerError `CONFIG_INVALID`, and everything stays as it was. */
+  reload(settings: Reloaded): Promise<void>
   /** Says goodbye to everybody, and lets go of everything. */
   close(): Promise<void>
 }
@@ -80,7 +92,8 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
   await directory.prepare()
   const store = await openServerStore(await openLevelStore(directory.storePath))
   opened.add(() => store.close())
-  const tls = await tlsIdentity(directory, clock.wallNow())
+  const tls = await identityOf(options.certificate, directory, clock)
+  let { isRegistrationOpen } = options
   const relayKeys = await relayKeysOf(store, random)
   const outside = outsideOf(options)
 
@@ -105,7 +118,7 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
       outside,
       throttle: new LoginThrottle(),
       unknownAccountSecret: await store.secret('unknown-accounts', () => random.bytes(32)),
-      isRegistrationOpen: options.isRegistrationOpen,
+      isRegistrationOpen: () => isRegistrationOpen,
     }),
     servicesFor: ({ channel }: SecureStream) => advertisedUdp(udp, channel, publicAddresses),
     isWitnessed: (now, endpoint) => witness.has(now, endpoint),
@@ -136,10 +149,35 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     await noLongerThan(clock, CLOSE_WITHIN_MS, closed)
   })
   const tcp = listener.local
-  const link = formatServerLink({ host: hostOf(options, tcp), port: tcp.port, pin: tls.pin })
+  const link = formatServerLink({
+    host: hostOf(options, tcp),
+    port: tcp.port,
+    ...(tls.pin === undefined ? {} : { pin: tls.pin }),
+  })
   await directory.write(LINK_FILE, `${link}\n`)
   logger.info('listening', { tcp: formatEndpoint(tcp), udp: udp.map(formatEndpoint) })
-  return { link, tcp, udp, close: () => opened.close() }
+  return {
+    link,
+    tcp,
+    udp,
+    reload: async (settings) => {
+      if (settings.certificate !== undefined) {
+        listener.setCertificate(await givenTlsIdentity(settings.certificate))
+      }
+      isRegistrationOpen = settings.isRegistrationOpen
+    },
+    close: () => opened.close(),
+  }
+}
+
+async function identityOf(
+  given: GivenCertificate | undefined,
+  directory: DataDirectory,
+  clock: Clock,
+): Promise<TlsIdentity> {
+  return given === undefined
+    ? await tlsIdentity(directory, clock.wallNow())
+    : await givenTlsIdentity(given)
 }
 
 interface RelayKeys {

@@ -104,7 +104,11 @@ describe('readSettings()', () => {
   }
 
   for (const [name, content, message] of [
-    ['an unknown key', 'sokcet = "/x"', /"sokcet": no such setting/],
+    [
+      'an unknown key',
+      'sokcet = "/x"',
+      /hollerd.toml:1:1: "sokcet": no such setting; did you mean "socket"\?/,
+    ],
     ['a wrong value', 'log-level = "loud"', /"log-level": /],
     ['a wrong type', 'socket = 5', /"socket": /],
     ['a bad address', 'bind = "example.org"', /"bind": "example.org" is not ADDRESS/],

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runCommandLine } from '../../src/server/command-line.ts'
 import { DataDirectory, LINK_FILE } from '../../src/server/data-directory.ts'
+import type { Environment } from '../../src/server/settings.ts'
 import { inTemporaryDirectory } from '../support/temporary-directory.ts'
 
 interface Ran {
@@ -11,12 +13,18 @@ interface Ran {
 }
 
 async function run(...args: readonly string[]): Promise<Ran> {
+  return await runIn({}, ...args)
+}
+
+async function runIn(environment: Environment, ...args: readonly string[]): Promise<Ran> {
   let stdout = ''
   let stderr = ''
   const status = await runCommandLine(args, {
     stdout: { write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
+    environment,
     ending: () => Promise.resolve('SIGTERM'),
+    onReload: () => undefined,
   })
   return { status, stdout, stderr }
 }
@@ -71,6 +79,45 @@ describe('holler-server', () => {
         assert.equal(stdout, '')
       }
       assert.equal(await new DataDirectory(directory).read(LINK_FILE), undefined)
+    })
+  })
+
+  it('serves what a file and the environment say', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const config = join(directory, 'server.toml')
+      await writeFile(config, 'listen = "127.0.0.1:0"\nudp = "127.0.0.1:0"\nlog-level = "error"\n')
+      const environment = { HOLLER_SERVER_CONFIG: config, STATE_DIRECTORY: join(directory, 'data') }
+
+      const served = await runIn(environment)
+      const link = await runIn(environment, 'link')
+
+      assert.match(served.stdout, /^holler:\/\/127\.0\.0\.1:/)
+      assert.deepEqual(link, served)
+    })
+  })
+
+  it('checks a configuration, and shows where each setting comes from', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const config = join(directory, 'server.toml')
+      await writeFile(config, 'data = "/d"\nlisten = "192.0.2.1"\nudp-egress = [53, 443]\n')
+
+      const good = await runIn({ HOLLER_SERVER_DATA: '/e' }, 'config', 'check', '--config', config)
+      await writeFile(config, 'data = "/d"\nlisten = "192.0.2.1:99999"\n')
+      const bad = await run('config', 'check', '--config', config)
+
+      assert.deepEqual(good, {
+        status: 0,
+        stdout:
+          'data = "/e"  # HOLLER_SERVER_DATA\n' +
+          `listen = "192.0.2.1:7443"  # ${config}:2:1\n` +
+          `udp-egress = [53,443]  # ${config}:3:1\n`,
+        stderr: '',
+      })
+      assert.deepEqual(bad, {
+        status: 78,
+        stdout: '',
+        stderr: `holler-server: ${config}:2:1: "listen": Expected HOST:PORT or [IPV6]:PORT.\n`,
+      })
     })
   })
 

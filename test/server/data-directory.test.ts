@@ -65,7 +65,7 @@ describe('tlsIdentity()', () => {
       server.close()
 
       assert.deepEqual(read, made)
-      assert.equal(made.pin.length, 32)
+      assert.equal(made.pin?.length, 32)
       assert.equal(certificate?.publicKey.asymmetricKeyDetails?.namedCurve, 'prime256v1')
       assert.equal(await modeOf(join(path, 'tls-key.pem')), 0o600)
     })

@@ -1,7 +1,6 @@
 /** Whom to ask when the user names nobody: the server of the account in use, else the list in the configuration. */
 import { join } from 'node:path'
-import { HollerError } from '../../core/holler-error.ts'
-import { readConfigFile } from '../../io/config-file.ts'
+import { readConfigFileIfThere } from '../../io/config-file.ts'
 import { parseServerName, type ServerName } from '../command-line.ts'
 import { askDaemon } from './ask-daemon.ts'
 
@@ -32,17 +31,13 @@ async function serverOfAccount(env: Environment): Promise<readonly ServerName[]>
 
 /** `undefined` where there is no such file. */
 async function configuredServers(path: string): Promise<readonly ServerName[] | undefined> {
-  const settings = await readConfigFile(path).catch((error: unknown) => {
-    const { cause } = error as Error
-    if ((cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return undefined
-    throw error
-  })
-  if (settings === undefined) return undefined
-  const { servers } = settings
-  if (!Array.isArray(servers)) throw unusable(path, '"servers" is no list')
+  const file = await readConfigFileIfThere(path)
+  if (file === undefined) return undefined
+  const { servers } = file.values
+  if (!Array.isArray(servers)) throw file.fault('servers', 'is no list')
   return servers.map((server: unknown) => {
     const name = typeof server === 'string' ? parseServerName(server) : undefined
-    if (name?.ok !== true) throw unusable(path, `"${String(server)}" is no SERVER[:PORT]`)
+    if (name?.ok !== true) throw file.fault('servers', `"${String(server)}" is no SERVER[:PORT]`)
     return name.value
   })
 }
@@ -51,8 +46,4 @@ function userConfig(env: Environment): readonly string[] {
   const home = env['HOME']
   const base = env['XDG_CONFIG_HOME'] ?? (home === undefined ? undefined : join(home, '.config'))
   return base === undefined ? [] : [join(base, 'holler', 'natprobe.toml')]
-}
-
-function unusable(path: string, why: string): HollerError {
-  return new HollerError('CONFIG_INVALID', `${path}: ${why}`)
 }

@@ -92,7 +92,7 @@ export class TestServer {
         outside,
         throttle: new LoginThrottle(),
         unknownAccountSecret: sha256(utf8('unknown accounts')),
-        isRegistrationOpen: options.isRegistrationOpen ?? true,
+        isRegistrationOpen: () => options.isRegistrationOpen ?? true,
       }),
       servicesFor: () => [UDP_ADDRESS],
       isWitnessed: (now, endpoint) => witness.has(now, endpoint),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Logger, silentLogger } from '../../src/core/logger.ts'
-import { ServiceManager } from '../../src/daemon/service-manager.ts'
+import { ServiceManager } from '../../src/io/service-manager.ts'
 import { inTemporaryDirectory } from '../support/temporary-directory.ts'
 
 describe('ServiceManager', () => {
