@@ -5,11 +5,11 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { type ErrorCode, HollerError } from '../core/holler-error.ts'
+import type { CommandOutside } from './command-outside.ts'
 import { DataDirectory, LINK_FILE } from './data-directory.ts'
 import {
   dataOf,
   DataNotNamed,
-  type Environment,
   readSettings,
   serverSettings,
   SETTING_KEYS,
@@ -21,17 +21,6 @@ import {
   shownSetting,
   SYSTEM_CONFIG,
 } from './settings.ts'
-
-/** The process that the command line is run by. */
-export interface CommandOutside {
-  readonly stdout: { write(text: string): unknown }
-  readonly stderr: { write(text: string): unknown }
-  readonly environment: Environment
-  /** Resolves when the server is asked to end, with the signal's name. */
-  readonly ending: () => Promise<string>
-  /** Sets what happens when the server is asked to read its configuration again. */
-  readonly onReload: (reload: () => void) => unknown
-}
 
 /** As commander gives them. */
 type Flags = { readonly config?: string } & Readonly<Record<string, unknown>>

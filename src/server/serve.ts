@@ -3,7 +3,7 @@ import { createLogger } from '../io/log.ts'
 import { systemRandom } from '../io/random.ts'
 import { ServiceManager } from '../io/service-manager.ts'
 import { systemClock } from '../io/system-clock.ts'
-import type { CommandOutside } from './command-line.ts'
+import type { CommandOutside } from './command-outside.ts'
 import { startServer } from './server.ts'
 import {
   changedForNextStart,
