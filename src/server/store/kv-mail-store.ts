@@ -15,7 +15,6 @@ import { z } from 'zod'
 import { concatBytes, equalBytes, toHex } from '../../core/bytes.ts'
 import type { Store, StoreChange } from '../../core/store.ts'
 import type { AccountNumber, MailSeq } from '../../protocol/server/messages.ts'
-import { GroupCommit } from './group-commit.ts'
 import { lastNumberOf, numbersUnder, sortable } from './keys.ts'
 import { type BoxEntry, MailBox } from './mail-box.ts'
 import {
@@ -58,8 +57,7 @@ export class KvMailStore implements MailStore {
   #ageMs: number | undefined
 
   constructor(store: Store, limits: MailLimits = MAIL_LIMITS) {
-    const commits = new GroupCommit(store)
-    this.#records = new Records(store, (changes) => commits.write(changes))
+    this.#records = new Records(store)
     this.#limits = limits
   }
 
@@ -94,10 +92,7 @@ export class KvMailStore implements MailStore {
   }
 
   async remove(owner: AccountNumber, seqs: readonly MailSeq[]): Promise<void> {
-    await this.#tracked(
-      owner,
-      this.#remove(owner, (box) => seqs.flatMap((seq) => box.get(seq) ?? [])),
-    )
+    await this.#tracked(owner, this.#removeSeqs(owner, seqs))
   }
 
   async withdraw(
@@ -129,7 +124,7 @@ export class KvMailStore implements MailStore {
     const forget = async (): Promise<void> => {
       const ofB = await this.#hidden(a, (box) => box.entries().filter(({ from }) => from === b))
       const ofA = await this.#hidden(b, (box) => box.entries().filter(({ from }) => from === a))
-      await write([...deletions(a, ofB.entries), ...deletions(b, ofA.entries)])
+      await write([...deletions(a, seqsOf(ofB.entries)), ...deletions(b, seqsOf(ofA.entries))])
       for (const { box, entries } of [ofB, ofA]) for (const entry of entries) box.delete(entry)
     }
     await this.#tracked(a, this.#tracked(b, forget()))
@@ -187,15 +182,24 @@ export class KvMailStore implements MailStore {
     return { kind: 'stored', seq }
   }
 
+  /** Also what the box does not know: a write that was said to have failed may have reached the disk all the same. */
+  async #removeSeqs(owner: AccountNumber, seqs: readonly MailSeq[]): Promise<void> {
+    const { box, entries } = await this.#hidden(owner, (all) =>
+      seqs.flatMap((seq) => all.get(seq) ?? []),
+    )
+    await this.#records.write(deletions(owner, seqs))
+    for (const entry of entries) box.delete(entry)
+  }
+
   async #remove(
     owner: AccountNumber,
     chosen: (box: MailBox) => readonly BoxEntry[],
   ): Promise<readonly MailSeq[]> {
     const { box, entries } = await this.#hidden(owner, chosen)
     if (entries.length === 0) return []
-    await this.#records.write(deletions(owner, entries))
+    await this.#records.write(deletions(owner, seqsOf(entries)))
     for (const entry of entries) box.delete(entry)
-    return entries.map(({ seq }) => seq)
+    return seqsOf(entries)
   }
 
   /** Resolves when they are on disk, so that they can be deleted there. */
@@ -302,8 +306,12 @@ function mailChanges(
   ]
 }
 
-function deletions(owner: AccountNumber, entries: readonly BoxEntry[]): readonly StoreChange[] {
-  return entries.flatMap(({ seq }): StoreChange[] => [
+function seqsOf(entries: readonly BoxEntry[]): readonly MailSeq[] {
+  return entries.map(({ seq }) => seq)
+}
+
+function deletions(owner: AccountNumber, seqs: readonly MailSeq[]): readonly StoreChange[] {
+  return seqs.flatMap((seq): StoreChange[] => [
     { kind: 'delete', key: indexKey(owner, seq) },
     { kind: 'delete', key: bodyKey(owner, seq) },
   ])

@@ -6,17 +6,12 @@ import type { z } from 'zod'
 import type { Store, StoreChange, StoreRange } from '../../core/store.ts'
 import { readRecord, storeFailure } from './record.ts'
 
-/** Writes as the store does, or through something that gathers writes. */
-type Write = (changes: readonly StoreChange[]) => Promise<void>
-
 export class Records {
   readonly #store: Store
-  readonly #write: Write
   #lastChange: Promise<unknown> = Promise.resolve()
 
-  constructor(store: Store, write: Write = (changes) => store.write(changes)) {
+  constructor(store: Store) {
     this.#store = store
-    this.#write = write
   }
 
   /** @throws HollerError `STORE_UNUSABLE` */
@@ -51,7 +46,7 @@ export class Records {
   /** Resolves when the changes are on disk. @throws HollerError `STORE_UNUSABLE` */
   async write(changes: readonly StoreChange[]): Promise<void> {
     try {
-      await this.#write(changes)
+      await this.#store.write(changes)
     } catch (error) {
       throw storeFailure(error)
     }

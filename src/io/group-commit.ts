@@ -2,7 +2,7 @@
  * Writes that come together leave as one: a synced write costs as much for sixty-four as for one. While a write is
  * under way the next group gathers, so nobody waits for company; they reach the disk in the order they were asked for.
  */
-import type { Store, StoreChange } from '../../core/store.ts'
+import type { StoreChange } from '../core/store.ts'
 
 /** A group of this many costs hardly more than a single write; a larger one would keep its first member waiting. */
 const MAX_GROUP = 64
@@ -14,12 +14,12 @@ interface Waiting {
 }
 
 export class GroupCommit {
-  readonly #store: Store
+  readonly #writeGroup: (changes: readonly StoreChange[]) => Promise<void>
   #waiting: Waiting[] = [] // as many as callers wait for: sessions bound theirs
   #isWriting = false
 
-  constructor(store: Store) {
-    this.#store = store
+  constructor(writeGroup: (changes: readonly StoreChange[]) => Promise<void>) {
+    this.#writeGroup = writeGroup
   }
 
   /** Resolves when the changes are on disk. All of a group fail together, and none of it is written then. */
@@ -37,12 +37,17 @@ export class GroupCommit {
       const group = this.#waiting.slice(0, MAX_GROUP)
       this.#waiting = this.#waiting.slice(MAX_GROUP)
       try {
-        await this.#store.write(group.flatMap(({ changes }) => changes))
+        await this.#writeGroup(group.flatMap(({ changes }) => changes))
         for (const { done } of group) done()
       } catch (error) {
         for (const { failed } of group) failed(error)
       }
     }
     this.#isWriting = false
+  }
+
+  /** Resolves when what was asked for so far has been written or has failed. */
+  async idle(): Promise<void> {
+    await this.write([]).catch(() => undefined) // groups keep their order
   }
 }
