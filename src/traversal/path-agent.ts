@@ -223,8 +223,10 @@ export class PathAgent implements Machine<PathAgentEvent> {
   dataFlowed(now: Instant): void {
     const wasActive = this.#isActive(now)
     this.#lastDataAt = now
-    const pair = this.#selection.current
-    if (!wasActive) pair?.heartbeat?.setInterval(now, ACTIVE_HEARTBEAT_MS, pair.quality)
+    if (wasActive) return
+    for (const pair of this.#puncher.all) {
+      if (this.#matters(pair)) pair.heartbeat?.setInterval(now, ACTIVE_HEARTBEAT_MS, pair.quality)
+    }
   }
 
   /** Data goes unacknowledged though heartbeats may be answered: the path is as good as dead. */
@@ -406,8 +408,12 @@ export class PathAgent implements Machine<PathAgentEvent> {
   }
 
   #intervalFor(now: Instant, pair: CandidatePair): number {
-    const isWatched = pair === this.#selection.current && this.#isActive(now)
-    return isWatched ? ACTIVE_HEARTBEAT_MS : this.#idleMs
+    return this.#matters(pair) && this.#isActive(now) ? ACTIVE_HEARTBEAT_MS : this.#idleMs
+  }
+
+  /** The chosen path, and a direct one that yielded to the relay: when it is better again is to be noticed soon. */
+  #matters(pair: CandidatePair): boolean {
+    return pair === this.#selection.current || pair.wasOutdone
   }
 
   #isActive(now: Instant): boolean {

@@ -7,6 +7,12 @@ const LOSS_WINDOW = 20
 /** One lost of twenty is chance, not loss: at 1 % loss it happens in every fifth window. */
 const FORGIVEN_LOSSES = 1
 
+/**
+ * Twice RFC 6298 §2's eighth: a question every two seconds must tell within ten that a path is another now. Jitter is
+ * between neighbours (RFC 3550 §6.4.1), so a path that has become faster or slower once does not look restless for long.
+ */
+const GAIN = 1 / 4
+
 export class PathQuality {
   #smoothedRttMs: number | undefined
   #jitterMs = 0
@@ -14,16 +20,12 @@ export class PathQuality {
   #latestAt: Instant | undefined
   readonly #outcomes: boolean[] = [] // ≤ LOSS_WINDOW, true = answered
 
-  /** RFC 6298 §2's smoothing. */
   noteAnswer(now: Instant, rttMs: number): void {
+    const { smoothedRttMs = rttMs, latestRttMs = rttMs } = this
+    this.#jitterMs += (Math.abs(rttMs - latestRttMs) - this.#jitterMs) * GAIN
+    this.#smoothedRttMs = smoothedRttMs + (rttMs - smoothedRttMs) * GAIN
     this.#latestRttMs = rttMs
     this.#latestAt = now
-    if (this.#smoothedRttMs === undefined) {
-      this.#smoothedRttMs = rttMs
-    } else {
-      this.#jitterMs += (Math.abs(rttMs - this.#smoothedRttMs) - this.#jitterMs) / 4
-      this.#smoothedRttMs += (rttMs - this.#smoothedRttMs) / 8
-    }
     this.#endOutage()
     this.#noteOutcome(true)
   }

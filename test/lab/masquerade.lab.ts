@@ -77,7 +77,7 @@ for (const [description, kind] of kinds) {
     it('unblocked, the direct path works again', async () => {
       laboratory.internet.unblockUdp()
 
-      await Promise.all([worksDirectly(alice, bob), worksDirectly(bob, alice)])
+      await laboratory.bothReach('direct', SWITCH_MS)
       await sendAndReceive(alice, bob, 'directly again')
       await sendAndReceive(bob, alice, 'and back')
     }).timeout(2 * SWITCH_MS)
@@ -101,18 +101,6 @@ interface Report {
       readonly filtering: { readonly value: string }
     }
   }
-}
-
-/** It may be found to lose more than the relay at first: what was lost while it was blocked counts for a while. */
-async function worksDirectly(from: Person, to: Person): Promise<void> {
-  await from.eventually(
-    `a direct path to ${to.name} that works`,
-    async () => {
-      const { kind, reason } = await from.request('net.path', { buddy: to.name })
-      return kind === 'direct' || reason === 'direct-slower' ? true : undefined
-    },
-    SWITCH_MS,
-  )
 }
 
 async function appearsAtTheOther(from: Person, to: Person, text: string): Promise<void> {

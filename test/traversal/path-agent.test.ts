@@ -6,6 +6,7 @@ import { simulate } from '../sim/simulate.ts'
 import { at, Puppet, Stage } from './puppet.ts'
 
 const PEER = at('192.0.2.7')
+const RELAY = { to: at('203.0.113.1', 3480), via: socketNamed('relay:00') }
 
 function reflexive(...endpoints: readonly ReturnType<typeof at>[]): Candidate[] {
   return endpoints.map((endpoint) => ({ kind: 'server-reflexive', endpoint }))
@@ -214,7 +215,7 @@ describe('PathAgent: a working path', () => {
       const peer = new Puppet(world, 'peer', PEER)
       peer.isAnswering = true
       stage.change((now, agent) => {
-        agent.relayReady(now, { to: at('203.0.113.1', 3480), via: socketNamed('relay:00') })
+        agent.relayReady(now, RELAY)
         agent.addRemote(now, reflexive(PEER))
         agent.start(now, 0)
       })
@@ -280,6 +281,31 @@ describe('PathAgent: a working path', () => {
     })
   })
 
+  it('comes back within half a minute when it is no longer slower than the relay, while data flows', () => {
+    connected(1, (stage, peer) => {
+      const { world } = stage
+      const relay = new Puppet(world, 'relay', RELAY.to, 500)
+      relay.isAnswering = true
+      stage.running.addSocket(RELAY.via, {})
+      stage.change((now, agent) => agent.relayLost(now))
+      stage.change((now, agent) => agent.relayReady(now, RELAY))
+      const talkFor = (seconds: number): void => {
+        for (let second = 0; second < seconds; second++) {
+          world.after(1000 * second, () => stage.change((now, agent) => agent.dataFlowed(now)))
+        }
+        world.runFor(1000 * seconds)
+      }
+      peer.answerDelayMs = 400
+      talkFor(60)
+      assert.equal(stage.agent.report().reason, 'direct-slower')
+
+      peer.answerDelayMs = 0
+      talkFor(30)
+
+      assert.equal(stage.agent.report().reason, 'direct')
+    })
+  })
+
   it('falls silent towards a peer that has been gone for long', () => {
     connected(1, (stage, peer) => {
       peer.isAnswering = false
@@ -307,9 +333,8 @@ describe('PathAgent: a working path', () => {
   it('uses the relay at once, and says when nothing at all is left', () => {
     simulate(1, (world) => {
       const stage = new Stage(world)
-      const relay = { to: at('203.0.113.1', 3480), via: socketNamed('relay:00') }
 
-      stage.change((now, agent) => agent.relayReady(now, relay))
+      stage.change((now, agent) => agent.relayReady(now, RELAY))
       stage.change((now, agent) => agent.relayLost(now))
 
       assert.deepEqual(

@@ -93,18 +93,23 @@ export class Puppet {
   readonly endpoint: Endpoint
   readonly heard: Probe[] = []
   isAnswering = false
+  /** How long it thinks before it answers. */
+  answerDelayMs = 0
   readonly #socket: SimSocket
   readonly #random = new SeededRandom(2)
-  #sequence = 0
+  #sequence: number
 
-  constructor(world: World, name: string, endpoint: Endpoint) {
+  /** Two that speak for one peer want sequences far apart. */
+  constructor(world: World, name: string, endpoint: Endpoint, firstSequence = 0) {
     this.endpoint = endpoint
+    this.#sequence = firstSequence
     const host = world.host(name, { addresses: [endpoint.address] })
     this.#socket = world.open(host, { port: endpoint.port }, (from, bytes) => {
       const probe = decodeProbe(KEY, 'initiator', bytes)
       if (!probe.ok) return
       this.heard.push(probe.value)
-      if (this.isAnswering && probe.value.kind === 'request') this.answer(from, probe.value)
+      if (!this.isAnswering || probe.value.kind !== 'request') return
+      world.after(this.answerDelayMs, () => this.answer(from, probe.value))
     })
   }
 
