@@ -15,7 +15,6 @@ import { type Driver, drive } from '../io/drive.ts'
 import { gatewayHardwareAddress } from '../io/gateway.ts'
 import { openUdpSocket } from '../io/udp-socket.ts'
 import { NatProbe, type NatProbeResult } from '../natprobe/nat-probe.ts'
-import type { Mode } from '../natprobe/timing.ts'
 import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import type { NatMemory } from './nat-memory.ts'
 import { natProfileOf } from './nat-profile-of.ts'
@@ -27,6 +26,12 @@ import { natProfileOf } from './nat-profile-of.ts'
  */
 const DELAY_MS = 3000
 
+/**
+ * A test that lasts longer, because much is lost, is heard before its end: what is known by then, and no better, serves the
+ * punches that wait for it.
+ */
+const PATIENCE_MS = 3000
+
 /** A test that brought nothing, or a profile that has grown old while the network stayed. */
 const AGAIN_MS = 60 * 60 * 1000
 
@@ -37,7 +42,6 @@ export interface NatProfilerOptions {
   readonly memory: NatMemory
   /** Where the tests' sockets are bound. */
   readonly address: string
-  readonly mode?: Mode
   /** What is known of the NAT now. */
   readonly onProfile: (profile: NatProfile | undefined) => void
 }
@@ -108,7 +112,12 @@ export class NatProfiler {
       this.#wait(AGAIN_MS)
       return
     }
-    const run = new Run(this.#options, place)
+    const old = memory.recall(clock.wallNow(), network, place.publicAddress)?.profile
+    const run = new Run(this.#options, place, (profile, isWhole) => {
+      // What was measured another day is better than half of what is being measured now.
+      if (this.#run !== run || this.#place !== place) return
+      if (isWhole || old === undefined) onProfile(profile)
+    })
     this.#run = run
     const result = await run.finished
     await run.closed
@@ -127,7 +136,7 @@ export class NatProfiler {
   }
 }
 
-/** One run of all tests, on sockets that are closed with it. */
+/** One run of the tests, on sockets that are closed with it. */
 class Run {
   /** `undefined` when it was stopped, or its first socket could not be opened. */
   readonly finished: Promise<NatProbeResult | undefined>
@@ -136,17 +145,28 @@ class Run {
   readonly #machine: NatProbe
   readonly #driver: Driver
   readonly #address: string
+  readonly #patience: Alarm
   #opening: Promise<void> = Promise.resolve()
   #end: (result: NatProbeResult | undefined) => void = () => undefined
 
-  constructor({ clock, random, address, mode = 'full' }: NatProfilerOptions, place: Place) {
+  /** `onEarly`: before the end, when a way of punching can be chosen, or patience is over and then it `isWhole` not. */
+  constructor(
+    { clock, random, address }: NatProfilerOptions,
+    place: Place,
+    onEarly: (profile: NatProfile, isWhole: boolean) => void,
+  ) {
     this.#address = address
     this.#machine = new NatProbe({
       servers: place.servers,
-      mode,
+      mode: 'profile',
       ownAddresses: place.ownAddresses,
       random,
     })
+    const tell = (result: NatProbeResult | undefined, isWhole: boolean): void => {
+      const profile = result === undefined ? undefined : natProfileOf(result)
+      if (profile !== undefined) onEarly(profile, isWhole)
+    }
+    this.#patience = new Alarm(clock, () => tell(this.#machine.found, false))
     this.finished = new Promise((resolve) => (this.#end = resolve))
     this.#driver = drive(this.#machine, {
       clock,
@@ -154,9 +174,14 @@ class Run {
       onEvent: (event) => {
         if (event.kind === 'socket-wanted') this.#opening = this.#openNext(event.id)
         else if (event.kind === 'finished') this.#end(event.result)
+        else if (event.kind === 'settled') {
+          this.#patience.clear()
+          tell(event.result, true)
+        }
       },
     })
     this.closed = this.finished.then(() => this.#close())
+    this.#patience.set(after(clock.now(), PATIENCE_MS))
     this.#driver.change(() => this.#machine.start())
   }
 
@@ -178,6 +203,7 @@ class Run {
   }
 
   async #close(): Promise<void> {
+    this.#patience.clear()
     this.#driver.stop()
     await this.#opening
     await Promise.all(this.#sockets.map((socket) => socket.close()))

@@ -3,7 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { type Decoded, decoded, malformed } from '../core/decoded.ts'
 import { type Endpoint, endpoint, parseEndpoint } from '../core/endpoint.ts'
 import type { LifetimeMode } from './lifetime-probe.ts'
-import type { Mode } from './timing.ts'
+import type { Pace } from './timing.ts'
 
 /** RFC 8489 §8.1's default port. */
 const STUN_PORT = 3478
@@ -17,7 +17,7 @@ export interface ServerName {
 
 export interface ProbeRequest {
   readonly servers: readonly ServerName[]
-  readonly mode: Mode
+  readonly mode: Pace
   readonly lifetime: LifetimeMode
   readonly isJson: boolean
   readonly families: readonly (4 | 6)[]

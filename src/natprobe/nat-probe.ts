@@ -10,7 +10,8 @@
  *
  * Each test has fresh sockets of its own (RFC 5780 §4.1), which the machine asks for by `socket-wanted` and names in
  * `Transmit.via`: whoever runs it opens them and says `socketOpened`. What follows mapping runs side by side, in that
- * order of right of way; the pacer keeps them all together below what a server may be asked.
+ * order of right of way; the pacer keeps them all together below what a server may be asked. The quick mode ends with
+ * filtering; that for a profile also asks for what strategies need of some NATs: allocation and depth.
  */
 import { type Endpoint, keyOf } from '../core/endpoint.ts'
 import { earliest, type Instant } from '../core/instant.ts'
@@ -75,6 +76,9 @@ export const testNames = [
 
 export type TestName = (typeof testNames)[number]
 
+/** They send little, and wait long: for idle times, or for silence once for each hop. */
+const SLOW_TESTS: readonly TestName[] = ['depth', 'lifetime']
+
 export type NatProbeEvent =
   /** Open a socket, on a port of the system's choice unless the user wants another one for `isMain`. */
   | {
@@ -85,6 +89,8 @@ export type NatProbeEvent =
       readonly forbidsFragments: boolean
     }
   | { readonly kind: 'test-started' | 'test-finished'; readonly test: TestName }
+  /** Nothing runs any more but what takes its time (`SLOW_TESTS`): what the others found. Said once, before `finished`. */
+  | { readonly kind: 'settled'; readonly result: NatProbeResult }
   | { readonly kind: 'finished'; readonly result: NatProbeResult }
 
 /** What the tests of one family found. What was not tested is absent. */
@@ -129,6 +135,7 @@ export class NatProbe implements Machine<NatProbeEvent> {
   readonly #collected: Collected = {}
   readonly #latency: { readonly server: Endpoint; readonly latency: Latency }[] = []
   #running: readonly Running[] = []
+  #isSettled = false
   #isFinished = false
 
   constructor(options: NatProbeOptions) {
@@ -171,6 +178,12 @@ export class NatProbe implements Machine<NatProbeEvent> {
     return this.#events.shift()
   }
 
+  /** What has been found by now; `undefined` until the mapping is known. */
+  get found(): NatProbeResult | undefined {
+    if (this.#collected.mapping === undefined) return undefined
+    return { ...nothingFound(), ...this.#collected, latency: [...this.#latency] }
+  }
+
   pollTimeout(): Instant | undefined {
     return earliest(...this.#running.map(({ part }) => part.pollTimeout()))
   }
@@ -202,9 +215,14 @@ export class NatProbe implements Machine<NatProbeEvent> {
   }
 
   #startOthers(now: Instant, mapping: MappingResult): void {
+    const { mode } = this.#options
     this.#startFiltering(now, mapping)
-    if (this.#options.mode === 'quick') return
+    if (mode === 'quick') return
     const server = mapping.full?.main ?? mapping.answered[0]?.server
+    if (mode === 'profile') {
+      if (server !== undefined && mayDepend(mapping)) this.#startAllocation(now, server)
+      return
+    }
     if (server !== undefined && mapping.isNatted === true) {
       // To another destination such a socket would have another address: nobody could be told where it is.
       if (mapping.mapping.value === 'endpoint-independent') {
@@ -370,7 +388,7 @@ export class NatProbe implements Machine<NatProbeEvent> {
     const { filtering, allocation } = this.#collected
     if (before.allocation === undefined && allocation !== undefined && mapping !== undefined) {
       const server = mapping.full?.main ?? mapping.answered[0]?.server
-      if (server !== undefined) {
+      if (server !== undefined && this.#options.mode === 'full') {
         this.#startLatency(now, server, rttTo(server, mapping), allocation.firstTries)
       }
       this.#drainParts()
@@ -379,8 +397,13 @@ export class NatProbe implements Machine<NatProbeEvent> {
       this.#startDepth(now, mapping)
       this.#drainParts()
     }
-    if (mapping !== undefined && this.#running.length === 0)
-      this.#finish({ ...nothingFound(), ...this.#collected })
+    const { found } = this
+    if (found === undefined) return
+    if (!this.#isSettled && this.#running.every(({ test }) => SLOW_TESTS.includes(test))) {
+      this.#isSettled = true
+      this.#events.push({ kind: 'settled', result: found })
+    }
+    if (this.#running.length === 0) this.#finish(found)
   }
 
   #drainParts(): void {
@@ -399,8 +422,13 @@ export class NatProbe implements Machine<NatProbeEvent> {
 
   #finish(result: NatProbeResult): void {
     this.#isFinished = true
-    this.#events.push({ kind: 'finished', result: { ...result, latency: this.#latency } })
+    this.#events.push({ kind: 'finished', result })
   }
+}
+
+/** Peers may have to guess the port that they would see. */
+function mayDepend({ mapping, isNatted }: MappingResult): boolean {
+  return isNatted === true && mapping.value !== 'endpoint-independent'
 }
 
 function rttTo(server: Endpoint, { answered }: MappingResult): number {

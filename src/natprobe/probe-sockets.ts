@@ -37,6 +37,7 @@ export function lifetimeBuckets(
 export function wantedSockets(mode: Mode, lifetime: LifetimeMode): readonly SocketId[] {
   const quick = [MAIN, ...FILTERING]
   if (mode === 'quick') return quick
+  if (mode === 'profile') return [...quick, ...DEPTH, ...ALLOCATION]
   const sizes = [UNFRAGMENTED, ...SIZE]
   const fresh = [...HAIRPIN, ...POISON, ...DEPTH, ...ALLOCATION, LATENCY, ...EGRESS, ...sizes]
   const full = [...quick, ...fresh]

@@ -1,10 +1,10 @@
 /** One line for a terminal: which tests run, and how long it still takes. */
 import { bucketsOf, type LifetimeMode } from './lifetime-probe.ts'
 import type { NatProbeEvent, TestName } from './nat-probe.ts'
-import type { Mode } from './timing.ts'
+import type { Pace } from './timing.ts'
 
 /** What a run takes where nothing is lost and nothing is far; it says "about". */
-const USUAL_MS: Readonly<Record<Mode, number>> = { full: 5500, quick: 1200 }
+const USUAL_MS: Readonly<Record<Pace, number>> = { full: 5500, quick: 1200 }
 
 /** Before the longest idle time and after it. */
 const LIFETIME_EXTRA_SECONDS = 4
@@ -14,7 +14,7 @@ export class Progress {
   readonly #lifetimeMs: number
   readonly #running: TestName[] = []
 
-  constructor(mode: Mode, lifetime: LifetimeMode) {
+  constructor(mode: Pace, lifetime: LifetimeMode) {
     this.#usualMs = USUAL_MS[mode]
     this.#lifetimeMs = ((bucketsOf(lifetime).at(-1) ?? 0) + LIFETIME_EXTRA_SECONDS) * 1000
   }

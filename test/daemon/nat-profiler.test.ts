@@ -85,7 +85,6 @@ describe('NatProfiler', () => {
         logger: silentLogger,
         memory,
         address: '127.0.0.1',
-        mode: 'quick',
         onProfile: (known) => {
           if (known !== undefined) resolve(known)
         },

@@ -70,10 +70,21 @@ describe('fitAllocation()', () => {
   })
 
   it('tells random, parity and blocks apart in 200 worlds', () => {
-    assert.ok(shareOf('random', { kind: 'random' }) >= 0.98)
+    assert.ok(shareOf('random', { kind: 'random' }) >= 0.99)
     assert.ok(shareOf('random', { kind: 'random', low: 32_768 }) >= 0.98)
     assert.ok(shareOf('parity', { kind: 'parity' }) >= 0.99)
     assert.ok(shareOf('block', { kind: 'block', size: 512 }) >= 0.98)
+  })
+
+  it('takes fifteen matches of sixteen for chance, and sixteen or eight of eight for parity', () => {
+    const kept = samplesFrom({ kind: 'parity' }, 1)
+    const broken = kept.map((sample, index) =>
+      index === 5 ? { ...sample, mapped: sample.mapped ^ 1 } : sample,
+    )
+
+    assert.equal(fitAllocation(kept).value.kind, 'parity')
+    assert.equal(fitAllocation(kept.slice(0, 8)).value.kind, 'parity')
+    assert.equal(fitAllocation(broken).value.kind, 'random')
   })
 
   it('estimates the size of a block and the range of random ports', () => {
