@@ -108,6 +108,7 @@ export class Buddies {
       other,
       (present): RelationChange => ({ relation: change.decide(present), note: change.note }),
     )
+    if (outcome.kind === 'gone') return refused('not-found', 'There is no such account')
     if (outcome.kind === 'full') {
       return outcome.whose === 'first'
         ? refused('too-many', 'Your buddy list is full')

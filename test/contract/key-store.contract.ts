@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { concatBytes } from '../../src/core/bytes.ts'
 import { sha256 } from '../../src/crypto/hash.ts'
 import type { Prekey, SignedPrekey } from '../../src/protocol/server/messages.ts'
+import { normaliseHandle } from '../../src/server/handle.ts'
 import { type KeyStore, MAX_ONE_TIME } from '../../src/server/store/key-store.ts'
 import type { ServerStore } from '../../src/server/store/server-store.ts'
 import { assertSame } from '../server/support/same-value.ts'
-import { testDevice } from '../server/support/test-device.ts'
+import { testDevice, verifierOf } from '../server/support/test-device.ts'
 
 const ALICE = 10_001
 const { keys: device } = testDevice('alice')
@@ -80,6 +81,9 @@ export function keyStoreContract(name: string, open: () => Promise<ServerStore>)
     })
 
     it('logs each device that follows another, in a chain', async () => {
+      const handle = normaliseHandle('alice')
+      assert.ok(handle !== undefined)
+      await store.createAccount({ handle, verifier: verifierOf('password'), createdAtMs: 0 })
       for (const used of [device, device, other, device]) await store.recordDevice(ALICE, used)
 
       const log = await keys.log(ALICE, 0, 10)

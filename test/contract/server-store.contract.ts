@@ -54,7 +54,7 @@ export function serverStoreContract(name: string, open: OpenServerStore): void {
       note = '',
     ): Promise<RelationOutcome> {
       const outcome = await store.changeRelation(a, b, () => ({ relation, note }))
-      if (outcome.kind === 'full') return outcome
+      if (outcome.kind !== 'done') return outcome
       const { firstVersion, secondVersion, ...rest } = outcome
       const wasWritten = rest.before !== rest.after
       assert.deepEqual([firstVersion, secondVersion].map(Boolean), [wasWritten, wasWritten])

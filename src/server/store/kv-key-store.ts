@@ -114,6 +114,15 @@ export class KvKeyStore implements KeyStore {
     ]
   }
 
+  /** Every key under which something of an account is. */
+  async keysOf(owner: AccountNumber): Promise<readonly string[]> {
+    return [
+      signedKey(owner),
+      ...(await this.#records.keys(numbersUnder(oneTimePrefix(owner)))),
+      ...(await this.#records.keys(numbersUnder(logPrefix(owner)))),
+    ]
+  }
+
   async idle(): Promise<void> {
     await this.#records.idle()
   }

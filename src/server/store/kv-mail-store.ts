@@ -130,6 +130,19 @@ export class KvMailStore implements MailStore {
     await this.#tracked(a, this.#tracked(b, forget()))
   }
 
+  /** Forgets everything of an owner, in one write with what the caller adds to it. */
+  async forgetAll(
+    owner: AccountNumber,
+    write: (changes: readonly StoreChange[]) => Promise<void>,
+  ): Promise<void> {
+    const forget = async (): Promise<void> => {
+      const { box, entries } = await this.#hidden(owner, (all) => all.entries())
+      await write(deletions(owner, entries))
+      for (const entry of entries) box.delete(entry)
+    }
+    await this.#tracked(owner, forget())
+  }
+
   async waiting(owner: AccountNumber): Promise<MailQuota> {
     return (await this.#box(owner)).total
   }

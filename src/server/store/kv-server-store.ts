@@ -13,6 +13,7 @@
  * | `profile/NUMBER` | what an account says of itself |
  * | `session/…`, `epoch/…` | sessions that have not ended (`kv-session-store.ts`) |
  * | `secret/NAME` | a secret of the server |
+ * | `invite/…`, `reset/…`, `health` | what its administrator does (`kv-admin-store.ts`) |
  * | `prekey…`, `key-log/…` | what others seal messages with (`kv-key-store.ts`) |
  * | `mail…` | what waits for its owner (`kv-mail-store.ts`) |
  *
@@ -28,15 +29,28 @@ import type {
   DeviceKeys,
   RosterVersion,
 } from '../../protocol/server/messages.ts'
-import { FIRST_ACCOUNT_NUMBER, type Handle } from '../handle.ts'
-import { numbersUnder, sortable } from './keys.ts'
+import type { Handle } from '../handle.ts'
+import { numbersUnder } from './keys.ts'
+import { KvAdminStore } from './kv-admin-store.ts'
 import { KvKeyStore } from './kv-key-store.ts'
 import { KvMailStore } from './kv-mail-store.ts'
 import { KvSessionStore } from './kv-session-store.ts'
 import { MAIL_LIMITS, type MailLimits } from './mail-store.ts'
+import { newAccount } from './new-account.ts'
 import { bytesField, putRecord } from './record.ts'
 import { Records } from './records.ts'
 import { RosterLog } from './roster-log.ts'
+import {
+  accountKey,
+  accountRecord,
+  devicesKey,
+  handleKey,
+  handleRecord,
+  profileKey,
+  rosterKey,
+  rosterPrefix,
+  rosterRecord,
+} from './server-records.ts'
 import {
   type Account,
   type FactChange,
@@ -58,45 +72,13 @@ import {
 
 const FORMAT = 1
 
-const handleField = z.custom<Handle>((value) => typeof value === 'string')
-
 const formatRecord = z.object({ version: z.number() })
-const nextNumberRecord = z.object({ next: z.number() })
-const handleRecord = z.object({ number: z.number() })
 const secretRecord = z.object({ bytes: bytesField })
-
-const accountRecord = z.object({
-  number: z.number(),
-  handle: handleField,
-  verifier: z.object({
-    salt: bytesField,
-    hashing: z.object({ memoryKiB: z.number(), passes: z.number(), lanes: z.number() }),
-    storedKey: bytesField,
-    serverKey: bytesField,
-  }),
-  createdAtMs: z.number(),
-  startsInvisible: z.boolean(),
-  revision: z.number(),
-})
 
 const devicesRecord = z.object({
   devices: z.array(
     z.object({ identity: bytesField, static: bytesField, staticSignature: bytesField }),
   ), // ≤ MAX_DEVICES
-})
-
-const rosterRecord = z.object({
-  number: z.number(),
-  handle: handleField,
-  state: z.enum(['accepted', 'pending-out', 'pending-in', 'blocked']),
-  note: z.string(),
-  own: z.exactOptional(
-    z.object({
-      group: z.exactOptional(z.string()),
-      remark: z.exactOptional(z.string()),
-      isConcealed: z.exactOptional(z.literal(true)),
-    }),
-  ),
 })
 
 const profileRecord = z.object({ name: z.string(), text: z.string(), isListed: z.boolean() })
@@ -109,6 +91,7 @@ export interface StoreLimits {
   readonly roster: number
   readonly pendingIn: number
   readonly mail: MailLimits
+  readonly invites?: number
 }
 
 export const STORE_LIMITS: StoreLimits = {
@@ -140,6 +123,7 @@ class KvServerStore implements ServerStore {
   readonly mail: KvMailStore
   readonly keys: KvKeyStore
   readonly sessions: KvSessionStore
+  readonly admin: KvAdminStore
   readonly #log: RosterLog
   readonly #store: Store
   readonly #records: Records
@@ -153,6 +137,15 @@ class KvServerStore implements ServerStore {
     this.#records = new Records(store)
     this.#log = new RosterLog(this.#records)
     this.#limits = limits
+    const { mail, keys } = this
+    const mostInvites = limits.invites
+    this.admin = new KvAdminStore({
+      records: this.#records,
+      log: this.#log,
+      mail,
+      keys,
+      ...(mostInvites === undefined ? {} : { mostInvites }),
+    })
   }
 
   async checkFormat(): Promise<void> {
@@ -167,26 +160,12 @@ class KvServerStore implements ServerStore {
     }
   }
 
-  createAccount({ handle, verifier, createdAtMs }: NewAccount): Promise<Account | undefined> {
+  createAccount(account: NewAccount): Promise<Account | undefined> {
     return this.#records.inOrder(async () => {
-      if ((await this.#records.read(handleRecord, handleKey(handle))) !== undefined)
-        return undefined
-      const number =
-        (await this.#records.read(nextNumberRecord, 'next-number'))?.next ?? FIRST_ACCOUNT_NUMBER
-      const account = {
-        number,
-        handle,
-        verifier,
-        createdAtMs,
-        startsInvisible: false,
-        revision: 1,
-      }
-      await this.#records.write([
-        putRecord(nextNumberRecord, 'next-number', { next: number + 1 }),
-        putRecord(accountRecord, accountKey(number), account),
-        putRecord(handleRecord, handleKey(handle), { number }),
-      ])
-      return account
+      const made = await newAccount(this.#records, account)
+      if (made === undefined) return undefined
+      await this.#records.write(made.changes)
+      return made.account
     })
   }
 
@@ -219,6 +198,7 @@ class KvServerStore implements ServerStore {
     device: DeviceKeys,
   ): Promise<ReadonlyMap<AccountNumber, RosterVersion>> {
     return this.#records.inOrder(async () => {
+      if ((await this.account(number)) === undefined) return new Map() // deleted while it was logging in
       const present = await this.devices(number)
       const others = present.filter(({ identity }) => !equalBytes(identity, device.identity))
       const devices = [device, ...others].slice(0, MAX_DEVICES)
@@ -285,6 +265,8 @@ class KvServerStore implements ServerStore {
       const sides = { before, after, otherBefore, otherAfter }
       if (after === before) return { kind: 'done', ...sides }
       if (before === 'none') {
+        const isThere = [await this.account(first.number), await this.account(second.number)]
+        if (isThere.includes(undefined)) return { kind: 'gone' }
         const whose = await this.#whoseListIsFull(first, second, after)
         if (whose !== undefined) return { kind: 'full', whose }
       }
@@ -376,9 +358,8 @@ class KvServerStore implements ServerStore {
   }
 
   async #rosterSides(number: AccountNumber): Promise<readonly RosterSide[]> {
-    const prefix = `roster/${sortable(number)}/`
     const sides: RosterSide[] = [] // ≤ MAX_ROSTER
-    const range = numbersUnder(prefix)
+    const range = numbersUnder(rosterPrefix(number))
     for await (const { value } of this.#records.range(rosterRecord, range)) sides.push(value)
     return sides
   }
@@ -429,24 +410,4 @@ function ownFacts({ group = '', remark = '', isConcealed = false }: FactChange):
     ...(remark !== '' && { remark }),
     ...(isConcealed && { isConcealed: true }),
   }
-}
-
-function accountKey(number: AccountNumber): string {
-  return `account/${sortable(number)}`
-}
-
-function handleKey(handle: Handle): string {
-  return `handle/${handle}`
-}
-
-function profileKey(number: AccountNumber): string {
-  return `profile/${sortable(number)}`
-}
-
-function devicesKey(number: AccountNumber): string {
-  return `devices/${sortable(number)}`
-}
-
-function rosterKey(whose: AccountNumber, of: AccountNumber): string {
-  return `roster/${sortable(whose)}/${sortable(of)}`
 }

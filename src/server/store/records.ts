@@ -43,6 +43,17 @@ export class Records {
     }
   }
 
+  /** The keys of a range, whatever is under them. @throws HollerError `STORE_UNUSABLE` */
+  async keys(range: StoreRange): Promise<readonly string[]> {
+    const keys: string[] = [] // ≤ the range's limit, or what its caller bounds
+    try {
+      for await (const [key] of this.#store.range(range)) keys.push(key)
+    } catch (error) {
+      throw storeFailure(error)
+    }
+    return keys
+  }
+
   /** Resolves when the changes are on disk. @throws HollerError `STORE_UNUSABLE` */
   async write(changes: readonly StoreChange[]): Promise<void> {
     try {

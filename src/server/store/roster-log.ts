@@ -94,6 +94,11 @@ export class RosterLog {
   }
 }
 
+/** The keys of a list's versions. */
+export async function listKeys(records: Records, owner: AccountNumber): Promise<readonly string[]> {
+  return [headKey(owner), ...(await records.keys(numbersUnder(logPrefix(owner))))]
+}
+
 function versionOf({ count, tag }: Head): RosterVersion {
   return `${count}-${tag}`
 }

@@ -13,6 +13,7 @@ import type {
   RosterVersion,
 } from '../../protocol/server/messages.ts'
 import type { Handle } from '../handle.ts'
+import type { AdminStore } from './admin-store.ts'
 import type { KeyStore } from './key-store.ts'
 import type { MailStore } from './mail-store.ts'
 import type { SessionStore } from './session-store.ts'
@@ -34,6 +35,8 @@ export interface Account {
   readonly createdAtMs: number
   /** The account was last seen choosing to be invisible, so it must not flash up as online when it logs in again. */
   readonly startsInvisible: boolean
+  /** The administrator lets nobody log in with it, since then (wall clock, ms since 1970 UTC). */
+  readonly disabledAtMs?: number
   /** Rises with each change; a change names the revision it was made from. */
   readonly revision: number
 }
@@ -117,6 +120,8 @@ export type RelationOutcome =
     }
   /** A limit of a list stands against it; nothing was written. */
   | { readonly kind: 'full'; readonly whose: 'first' | 'second' }
+  /** One of the two is no account any more; nothing was written. */
+  | { readonly kind: 'gone' }
 
 export interface FactChange {
   readonly group?: string
@@ -128,6 +133,7 @@ export interface ServerStore {
   readonly mail: MailStore
   readonly keys: KeyStore
   readonly sessions: SessionStore
+  readonly admin: AdminStore
 
   /** Gives the next number, which is never used again; `undefined` when the handle is taken. */
   createAccount(account: NewAccount): Promise<Account | undefined>

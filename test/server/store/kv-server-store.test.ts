@@ -10,6 +10,7 @@ import { normaliseHandle } from '../../../src/server/handle.ts'
 import { openServerStore, STORE_LIMITS } from '../../../src/server/store/kv-server-store.ts'
 import { putRecord } from '../../../src/server/store/record.ts'
 import type { Account, ServerStore } from '../../../src/server/store/server-store.ts'
+import { adminStoreContract } from '../../contract/admin-store.contract.ts'
 import { keyStoreContract } from '../../contract/key-store.contract.ts'
 import { mailStoreContract } from '../../contract/mail-store.contract.ts'
 import { serverStoreContract } from '../../contract/server-store.contract.ts'
@@ -20,6 +21,8 @@ import { assertSame } from '../support/same-value.ts'
 import { verifierOf } from '../support/test-device.ts'
 
 serverStoreContract('KvServerStore in memory', (limits) => openServerStore(memoryStore(), limits))
+
+adminStoreContract('KvAdminStore in memory', (limits) => openServerStore(memoryStore(), limits))
 
 keyStoreContract('KvKeyStore in memory', () => openServerStore(memoryStore()))
 
@@ -41,6 +44,10 @@ describe('on disk', () => {
   })
 
   serverStoreContract('KvServerStore on level', async (limits) =>
+    openServerStore(await openLevelStore(directory), limits),
+  )
+
+  adminStoreContract('KvAdminStore on level', async (limits) =>
     openServerStore(await openLevelStore(directory), limits),
   )
 
