@@ -137,7 +137,7 @@ export class KvMailStore implements MailStore {
   ): Promise<void> {
     const forget = async (): Promise<void> => {
       const { box, entries } = await this.#hidden(owner, (all) => all.entries())
-      await write(deletions(owner, entries))
+      await write(deletions(owner, seqsOf(entries)))
       for (const entry of entries) box.delete(entry)
     }
     await this.#tracked(owner, forget())
