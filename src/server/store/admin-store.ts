@@ -9,7 +9,7 @@ import type {
   PasswordVerifier,
   RosterVersion,
 } from '../../protocol/server/messages.ts'
-import type { Account, NewAccount, Person } from './server-store.ts'
+import type { Account, NewAccount, Person } from './account.ts'
 
 /** Invitations that are kept. An administrator who needs more gives one several uses. */
 export const MAX_INVITES = 10_000

@@ -39,7 +39,7 @@ import {
   rosterPrefix,
   rosterRecord,
 } from './server-records.ts'
-import type { Account, NewAccount } from './server-store.ts'
+import type { Account, NewAccount } from './account.ts'
 
 const inviteRecord = z.object({
   hash: z.string(),

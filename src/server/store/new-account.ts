@@ -4,7 +4,7 @@ import { FIRST_ACCOUNT_NUMBER } from '../handle.ts'
 import { putRecord } from './record.ts'
 import type { Records } from './records.ts'
 import { accountKey, accountRecord, handleKey, handleRecord } from './server-records.ts'
-import type { Account, NewAccount } from './server-store.ts'
+import type { Account, NewAccount } from './account.ts'
 
 const NEXT_NUMBER = 'next-number'
 const nextNumberRecord = z.object({ next: z.number() })

@@ -9,14 +9,16 @@ import type {
   AccountNumber,
   BuddyState,
   DeviceKeys,
-  PasswordVerifier,
   RosterVersion,
 } from '../../protocol/server/messages.ts'
 import type { Handle } from '../handle.ts'
+import type { Account, NewAccount, Person } from './account.ts'
 import type { AdminStore } from './admin-store.ts'
 import type { KeyStore } from './key-store.ts'
 import type { MailStore } from './mail-store.ts'
 import type { SessionStore } from './session-store.ts'
+
+export type { Account, NewAccount, Person } from './account.ts'
 
 /** The longest buddy list: requests beyond it are refused. */
 export const MAX_ROSTER = 2_000
@@ -26,22 +28,6 @@ export const MAX_PENDING_IN = 200
 
 /** Devices remembered for an account; of more, the longest unused is forgotten. */
 export const MAX_DEVICES = 8
-
-export interface Account {
-  readonly number: AccountNumber
-  readonly handle: Handle
-  readonly verifier: PasswordVerifier
-  /** Wall clock, ms since 1970 UTC. */
-  readonly createdAtMs: number
-  /** The account was last seen choosing to be invisible, so it must not flash up as online when it logs in again. */
-  readonly startsInvisible: boolean
-  /** The administrator lets nobody log in with it, since then (wall clock, ms since 1970 UTC). */
-  readonly disabledAtMs?: number
-  /** Rises with each change; a change names the revision it was made from. */
-  readonly revision: number
-}
-
-export type NewAccount = Pick<Account, 'handle' | 'verifier' | 'createdAtMs'>
 
 /** One side of a pair, as that side's list shows the other. */
 export interface RosterRecord {
@@ -99,8 +85,6 @@ export interface RelationChange {
   /** For `pending-out`: what the first wrote to the second. */
   readonly note?: string
 }
-
-export type Person = Pick<Account, 'number' | 'handle'>
 
 export type RelationOutcome =
   /** Both sides are written, or nothing had to be. */
