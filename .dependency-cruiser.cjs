@@ -47,7 +47,8 @@ const homes = {
   koffi: '^src/io/libc\\.ts$',
   'sodium-native': '^src/crypto/sodium-aead\\.ts$',
   zod: '^src/(protocol/control|daemon|server)/',
-  'json-rpc-2.0': '^src/(daemon/control-|cli/)',
+  'json-rpc-2.0': '^src/(daemon/control-|cli/|protocol/control/|server/admin/)',
+  'prom-client': '^src/server/metrics',
 }
 
 /** The program `natprobe`; the rest of its room are machines. */

@@ -11,10 +11,8 @@ import { after } from '../core/instant.ts'
 import type { Logger } from '../core/logger.ts'
 import { Alarm } from '../io/alarm.ts'
 import type { ByteStream } from '../io/byte-stream.ts'
+import { busyFault } from '../protocol/control/error-answer.ts'
 import { encodeJsonLine, JsonLineDecoder, type LineResult } from '../protocol/control/json-lines.ts'
-import { MAX_LINE_BYTES } from '../protocol/control/schema.ts'
-import { type ControlClient, eventNotification, type SubscriptionWish } from './control-client.ts'
-import { busyFault } from './control-errors.ts'
 import {
   answerTooLong,
   type ControlRequest,
@@ -22,7 +20,9 @@ import {
   lineFault,
   readRequest,
   requestFault,
-} from './control-request.ts'
+} from '../protocol/control/request.ts'
+import { MAX_LINE_BYTES } from '../protocol/control/schema.ts'
+import { type ControlClient, eventNotification, type SubscriptionWish } from './control-client.ts'
 import { Subscription } from './control-subscription.ts'
 import { every } from './deadline.ts'
 import type { EphemeralEvent } from './events.ts'

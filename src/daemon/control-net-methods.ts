@@ -1,6 +1,6 @@
 import { formatEndpoint } from '../core/endpoint.ts'
 import type { HollerError } from '../core/holler-error.ts'
-import { ControlFault } from './control-fault.ts'
+import { ControlFault } from '../protocol/control/control-fault.ts'
 import type { Handlers } from './control-handler.ts'
 import type { Daemon } from './daemon.ts'
 import { within } from './deadline.ts'

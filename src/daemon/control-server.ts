@@ -2,18 +2,15 @@
  * The control socket: newline-delimited JSON-RPC 2.0 on a Unix stream socket. The methods are `control-methods.ts`,
  * one client is `control-connection.ts`; here they are put together, validated by the one schema, and counted.
  */
-import { JSONRPCServer } from 'json-rpc-2.0'
-import type { z } from 'zod'
-import { HollerError } from '../core/holler-error.ts'
 import type { Logger } from '../core/logger.ts'
 import { listenUnix } from '../io/unix-socket.ts'
 import type { ByteStream } from '../io/byte-stream.ts'
+import { busyFault } from '../protocol/control/error-answer.ts'
 import { encodeJsonLine } from '../protocol/control/json-lines.ts'
-import { type Method, methods } from '../protocol/control/schema.ts'
-import type { ControlClient } from './control-client.ts'
+import { rpcServer } from '../protocol/control/rpc-server.ts'
+import { methods } from '../protocol/control/schema.ts'
 import { type ConnectionOptions, ControlConnection } from './control-connection.ts'
-import { busyFault, errorAnswer, METHOD_NOT_FOUND, protocolFault } from './control-errors.ts'
-import { type ControlMethods, controlMethods } from './control-methods.ts'
+import { controlMethods } from './control-methods.ts'
 import type { Daemon } from './daemon.ts'
 
 /** Front-ends, scripts and bots of one account. */
@@ -56,7 +53,7 @@ export class ControlServer {
       logger,
       journal: daemon.journal,
       ephemeral: daemon.ephemeral,
-      rpc: rpcServer(controlMethods(daemon, onShutdown), logger),
+      rpc: rpcServer(methods, controlMethods(daemon, onShutdown), logger),
       ...(slowConsumerMs === undefined ? {} : { slowConsumerMs }),
     }
   }
@@ -84,41 +81,4 @@ export class ControlServer {
     })
     this.#connections.add(connection)
   }
-}
-
-function rpcServer(handlers: ControlMethods, logger: Logger): JSONRPCServer<ControlClient> {
-  // It would print errors; ours are logged where they become answers.
-  const rpc = new JSONRPCServer<ControlClient>({ errorListener: () => undefined })
-  rpc.mapErrorToJSONRPCErrorResponse = (id, error) => errorAnswer(id, error, logger)
-  rpc.handleMethodNotFound = ({ id, method }) => {
-    const message = `No method "${method}"`
-    const answer = protocolFault(id ?? null, METHOD_NOT_FOUND, 'unsupported', message)
-    return Promise.resolve(id === undefined ? null : answer)
-  }
-  for (const name of Object.keys(methods) as Method[]) {
-    rpc.addMethod(name, async (params: unknown, client) => {
-      return await call(name, handlers, params, client)
-    })
-  }
-  return rpc
-}
-
-async function call(
-  name: Method,
-  handlers: ControlMethods,
-  params: unknown,
-  client: ControlClient,
-): Promise<unknown> {
-  const checked = methods[name].params.safeParse(params ?? {})
-  if (!checked.success) throw invalidParams(name, checked.error)
-  // The table's type ties each method to its own parameters; looked up by name, TypeScript cannot see which it is.
-  const handler = handlers[name] as (params: unknown, client: ControlClient) => unknown
-  // An answer that is not what the schema says is a bug here: it fails as one.
-  return methods[name].result.parse(await handler(checked.data, client))
-}
-
-function invalidParams(name: Method, error: z.ZodError): HollerError {
-  const [issue] = error.issues
-  const where = issue === undefined || issue.path.length === 0 ? '' : ` "${issue.path.join('.')}"`
-  return new HollerError('INVALID_PARAMS', `${name}: parameters${where}: ${issue?.message ?? '?'}`)
 }

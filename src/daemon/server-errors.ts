@@ -1,6 +1,6 @@
 import { type ErrorCode, HollerError } from '../core/holler-error.ts'
+import { ControlFault } from '../protocol/control/control-fault.ts'
 import type { ServerError, ServerErrorCode } from '../protocol/server/messages.ts'
-import { ControlFault } from './control-fault.ts'
 
 const CODES: Readonly<Record<ServerErrorCode, ErrorCode>> = {
   'auth-failed': 'AUTH_FAILED',

@@ -1,5 +1,5 @@
 import { utf8 } from '../../../src/core/bytes.ts'
-import { identifierOf, readRequest } from '../../../src/daemon/control-request.ts'
+import { identifierOf, readRequest } from '../../../src/protocol/control/request.ts'
 import { encodeJsonLine, JsonLineDecoder } from '../../../src/protocol/control/json-lines.ts'
 import { assertSameBytes, type FuzzTarget } from '../target.ts'
 

@@ -1,4 +1,4 @@
-import { type ErrorCode, HollerError } from '../core/holler-error.ts'
+import { type ErrorCode, HollerError } from '../../core/holler-error.ts'
 
 export interface FaultExtras {
   /** When trying again may help. */

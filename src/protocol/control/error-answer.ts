@@ -1,13 +1,13 @@
 /** Failures as JSON-RPC error objects: protocol faults by their numbers, ours with kind and details for scripts. */
 import { createJSONRPCErrorResponse, type JSONRPCErrorResponse } from 'json-rpc-2.0'
-import { HollerError } from '../core/holler-error.ts'
-import type { Logger } from '../core/logger.ts'
+import { HollerError } from '../../core/holler-error.ts'
+import type { Logger } from '../../core/logger.ts'
 import {
   type ControlErrorData,
   type ControlErrorKind,
   controlErrors,
   kindOfError,
-} from '../protocol/control/errors.ts'
+} from './errors.ts'
 import { ControlFault, type FaultExtras } from './control-fault.ts'
 
 /** JSON-RPC 2.0 §5.1. */

@@ -1,15 +1,15 @@
 /** What a line must be to be a request, and what its sender is told when it is not. */
 import type { JSONRPCErrorResponse } from 'json-rpc-2.0'
 import { z } from 'zod'
-import { controlErrors } from '../protocol/control/errors.ts'
-import { LINE_TOO_LONG } from '../protocol/control/json-lines.ts'
-import { MAX_LINE_BYTES } from '../protocol/control/schema.ts'
+import { controlErrors } from './errors.ts'
+import { LINE_TOO_LONG } from './json-lines.ts'
+import { MAX_LINE_BYTES } from './json-lines.ts'
 import {
   INVALID_REQUEST,
   PARSE_ERROR,
   protocolFault,
   type RequestIdentifier,
-} from './control-errors.ts'
+} from './error-answer.ts'
 
 const identifier = z.union([z.string().max(256), z.number().int()])
 
