@@ -117,7 +117,7 @@ function installPeers({ transports: chosen }: Options): void {
   const isOwn = chosen.every(({ peer }) => ['ours', 'tcp', 'tls'].includes(peer))
   if (isOwn || existsSync(join(folder, 'node_modules/.package-lock.json'))) return
   console.error('Installing what we are measured against …')
-  const npm = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+  const npm = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']
   spawnSync('npm', npm, { cwd: folder, stdio: ['ignore', 2, 2] })
 }
 

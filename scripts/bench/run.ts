@@ -16,7 +16,8 @@ export interface Transport {
 export type Workload =
   | { readonly kind: 'soak'; readonly bytes: number }
   | { readonly kind: 'bulk'; readonly warmUpBytes: number; readonly bytes: number }
-  | { readonly kind: 'pingPong' | 'pipelined'; readonly count: number }
+  | { readonly kind: 'pingPong'; readonly count: number }
+  | { readonly kind: 'pipelined'; readonly warmUpCount: number; readonly count: number }
   | { readonly kind: 'messages'; readonly seconds: number; readonly everyMs: number }
   | {
       readonly kind: 'timed'
@@ -83,6 +84,8 @@ type FromPeer =
 type Role = 'client' | 'server'
 
 const PEER = fileURLToPath(new URL('peer.mjs', import.meta.url))
+/** `BENCH_NODE_FLAGS='--cpu-prof --cpu-prof-dir=/tmp/profiles'`: what `NODE_OPTIONS` may not say. */
+const NODE_FLAGS = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter(Boolean)
 const TICKS_PER_SECOND = 100 // sysconf(_SC_CLK_TCK), on Linux always
 const CONNECT_LIMIT_MS = 20_000
 const LONGEST_RUN_MS = 180_000
@@ -104,7 +107,7 @@ class Peer {
 
   constructor(role: Role, place: Place, environment: Readonly<Record<string, string>>) {
     this.role = role
-    const [command, ...args] = commandIn(place, [process.execPath, PEER])
+    const [command, ...args] = commandIn(place, [process.execPath, ...NODE_FLAGS, PEER])
     this.#child = spawn(command, args, {
       stdio: [
         'ignore',
@@ -145,7 +148,9 @@ class Peer {
 
   end(): void {
     this.#child.removeAllListeners('exit')
-    this.#child.kill('SIGKILL')
+    // A profile is written by a process that ends by itself.
+    if (NODE_FLAGS.length > 0 && this.#child.connected) this.#child.disconnect()
+    else this.#child.kill('SIGKILL')
   }
 
   #take(message: FromPeer): void {

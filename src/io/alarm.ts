@@ -4,9 +4,14 @@ import { type Instant, instant } from '../core/instant.ts'
 /** setTimeout takes 32 bits; a later deadline is reached in several steps. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
+/** Node's timers may fire so much before their time. */
+const TIMER_EARLY_MS = 1
+
 /**
  * One timer for one deadline that moves. It is rearmed only when the deadline becomes earlier than the timer, so a
- * deadline that moves away with each datagram costs nothing; a timer that fires early just sleeps on.
+ * deadline that moves away with each datagram costs nothing; a timer that fires early just sleeps on. A deadline that
+ * has come already is met at the end of the event loop's turn, when all that arrived with it is in: a timer would take
+ * a millisecond.
  */
 export class Alarm {
   readonly #clock: Clock
@@ -14,8 +19,9 @@ export class Alarm {
   #deadline: Instant | undefined
   #timer: NodeJS.Timeout | undefined
   #timerDue: Instant | undefined
+  #isTurnAwaited = false
 
-  /** `onDue` gets an instant that is never before the deadline: Node's timers may fire up to 1 ms early. */
+  /** `onDue` gets an instant that is never before the deadline. */
   constructor(clock: Clock, onDue: (now: Instant) => void) {
     this.#clock = clock
     this.#onDue = onDue
@@ -24,8 +30,8 @@ export class Alarm {
   set(deadline: Instant | undefined): void {
     this.#deadline = deadline
     if (deadline === undefined) return
-    if (this.#timerDue !== undefined && this.#timerDue <= deadline) return
-    this.#arm(deadline)
+    if (deadline <= this.#clock.now()) this.#awaitTurn()
+    else if (this.#timerDue === undefined || this.#timerDue > deadline) this.#arm(deadline)
   }
 
   clear(): void {
@@ -41,13 +47,26 @@ export class Alarm {
     this.#timer = setTimeout(() => this.#handleTimer(), wait)
   }
 
+  #awaitTurn(): void {
+    if (this.#isTurnAwaited) return
+    this.#isTurnAwaited = true
+    setImmediate(() => {
+      this.#isTurnAwaited = false
+      this.#handleDue(0)
+    })
+  }
+
   #handleTimer(): void {
     this.#timerDue = undefined
+    this.#handleDue(TIMER_EARLY_MS)
+  }
+
+  #handleDue(earlyMs: number): void {
     const deadline = this.#deadline
     if (deadline === undefined) return
     const now = this.#clock.now()
-    if (deadline - now > 1) {
-      this.#arm(deadline)
+    if (deadline - now > earlyMs) {
+      if (this.#timerDue === undefined || this.#timerDue > deadline) this.#arm(deadline)
       return
     }
     this.#deadline = undefined

@@ -10,7 +10,7 @@ import type { LocalIds } from './connection-ids.ts'
 import type { SessionOptions } from './connection-session.ts'
 import { type HandshakeOptions, MAX_HANDSHAKE_PAYLOAD_BYTES } from './handshake.ts'
 import type { HandshakePattern } from './handshake-packet.ts'
-import { DATAGRAM_SIZES } from './mtu-discovery.ts'
+import { LARGEST_DATAGRAM_BYTES } from './mtu-discovery.ts'
 import { CONNECTION_ID_BYTES } from './packet.ts'
 import { DEFAULT_KEY_LIMITS, type KeyLimits } from './packet-protection.ts'
 import type { Path } from './path.ts'
@@ -61,7 +61,7 @@ function ownParameters(options: ConnectionOptions, sourceId: Uint8Array): Transp
   const { resetKey } = options
   return {
     idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
-    maxDatagramBytes: DATAGRAM_SIZES.at(-1) ?? 0,
+    maxDatagramBytes: LARGEST_DATAGRAM_BYTES,
     maxBytes: INITIAL_CONNECTION_WINDOW_BYTES,
     maxStreamBytes: INITIAL_STREAM_WINDOW_BYTES,
     maxStreams: MAX_PEER_STREAMS,

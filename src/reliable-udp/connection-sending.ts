@@ -121,7 +121,7 @@ export class PacketSending {
   }
 
   #occasion(now: Instant): Occasion | undefined {
-    const { recovery, streams, received, pacer, events } = this.#session
+    const { recovery, streams, received, pacer } = this.#session
     if (recovery.probesWanted > 0) return 'probe'
     const hasRoom = this.#hasRoom
     const priority = streams.mostUrgent()
@@ -131,8 +131,7 @@ export class PacketSending {
       if (pacer.mayGo) return 'bulk'
       this.#isWaitingForPacer = true
     }
-    // What is still to be told may be answered, and the answer carries the acknowledgement.
-    if (received.isDue && events.size === 0) return 'acknowledgement'
+    if (received.isDue) return 'acknowledgement'
     if (priority === undefined && recovery.windowRoom > 0) recovery.markAppLimited()
     return undefined
   }

@@ -87,7 +87,7 @@ export class Session implements PacketFate {
     this.protection = new PacketProtection(established.keys, options.side)
     this.keyUsage = new KeyUsage(now, options.keyLimits)
     this.paths = new PathValidation(options.random, options.path, options.isPathPinned)
-    this.mtu = new MtuDiscovery(parameters.maxDatagramBytes)
+    this.mtu = new MtuDiscovery(parameters.maxDatagramBytes, options.path.to)
     this.streams = new Streams(options.side, options.events)
     this.streams.setPeerLimits({
       streamsPerKind: parameters.maxStreams,
@@ -153,7 +153,7 @@ export class Session implements PacketFate {
     if (isRebinding) return
     const controller = this.#newController(this.now, BASE_DATAGRAM_BYTES, this.#random)
     this.recovery.changePath(controller, new RttEstimator(rttHintMs))
-    this.mtu.reset()
+    this.mtu.reset(this.paths.current.to)
     this.#setDatagramBytes(BASE_DATAGRAM_BYTES)
   }
 

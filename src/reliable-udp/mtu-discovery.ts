@@ -2,14 +2,33 @@
  * How large datagrams may be on this path (RFC 8899): probes of growing size, PING and PADDING, that count neither
  * against the window nor as congestion when they are lost.
  *
+ * Beyond Ethernet's size only the loopback is tried: on another interface the kernel, where it was not told otherwise,
+ * cuts such a datagram into fragments itself, and it arrives.
+ *
  * Each size is tried once. The kernel, unless told otherwise, drops the first probe that is too large, learns from the
  * ICMP answer, and from then on *fragments* such datagrams itself: a second try would arrive and prove nothing.
  */
+import { scopeOf } from '../core/address-scope.ts'
+import type { Endpoint } from '../core/endpoint.ts'
 import { after, type Instant } from '../core/instant.ts'
 import { BASE_DATAGRAM_BYTES } from './packet.ts'
 
-/** IPv6's least; a VPN's; PPPoE with a tunnel; PPPoE over IPv6; Ethernet over IPv4. */
-export const DATAGRAM_SIZES = [BASE_DATAGRAM_BYTES, 1280, 1350, 1400, 1452, 1472] as const
+/** Ethernet over IPv4: no path beyond this host carries more without fragments, but for those of jumbo frames. */
+const ETHERNET_DATAGRAM_BYTES = 1472
+
+/** Jumbo frames over IPv4. The loopback would carry 64 KiB, but in such lumps neither pacing nor a loss is fine enough. */
+export const LARGEST_DATAGRAM_BYTES = 8972
+
+/** IPv6's least; a VPN's; PPPoE with a tunnel; PPPoE over IPv6; Ethernet over IPv4; the loopback. */
+const DATAGRAM_SIZES = [
+  BASE_DATAGRAM_BYTES,
+  1280,
+  1350,
+  1400,
+  1452,
+  ETHERNET_DATAGRAM_BYTES,
+  LARGEST_DATAGRAM_BYTES,
+] as const
 
 /** What the kernel learned from ICMP is forgotten by then. */
 const SEARCH_AGAIN_MS = 600_000
@@ -21,7 +40,8 @@ const FULL_PACKETS_BEFORE_SEARCH = 16
 const BLACK_HOLE_SUSPICIONS = 3
 
 export class MtuDiscovery {
-  readonly #largest: number
+  readonly #peerLargest: number
+  #largest: number
   #current: number = BASE_DATAGRAM_BYTES
   #next: number | undefined
   #probe: { readonly number: number; readonly bytes: number } | undefined
@@ -30,9 +50,10 @@ export class MtuDiscovery {
   #suspicions = 0
   #suspectedAt: Instant | undefined
 
-  /** `largest`: what the peer takes. */
-  constructor(largest: number) {
-    this.#largest = largest
+  /** `peerLargest`: what the peer takes. */
+  constructor(peerLargest: number, to: Endpoint) {
+    this.#peerLargest = peerLargest
+    this.#largest = this.#largestTo(to)
     this.#setCurrent(BASE_DATAGRAM_BYTES)
   }
 
@@ -83,12 +104,21 @@ export class MtuDiscovery {
   }
 
   /** Another path: nothing is known of it (RFC 9000 §9.4). */
-  reset(): void {
+  reset(to: Endpoint): void {
+    this.#largest = this.#largestTo(to)
     this.#setCurrent(BASE_DATAGRAM_BYTES)
     this.#probe = undefined
     this.#searchFrom = undefined
     this.#fullPackets = 0
     this.#suspicions = 0
+  }
+
+  #largestTo(to: Endpoint): number {
+    const isLoopback = scopeOf(to) === 'loopback'
+    return Math.min(
+      this.#peerLargest,
+      isLoopback ? LARGEST_DATAGRAM_BYTES : ETHERNET_DATAGRAM_BYTES,
+    )
   }
 
   #setCurrent(bytes: number): void {

@@ -20,6 +20,13 @@ const EAGER_THRESHOLD = 2
 const CALM_THRESHOLD = 8
 
 /**
+ * An acknowledgement that is due waits for the end of the event loop's turn (a deadline of `now`): what else arrived
+ * meanwhile is acknowledged with it, and an answer carries it. But not beyond so many packets: the sender's window
+ * moves by what it hears.
+ */
+const MOST_PENDING = 64
+
+/**
  * Packets that only acknowledge are never acknowledged themselves, so their ranges would be repeated for ever: after
  * this many a PING goes along (RFC 9000 §13.2.4).
  */
@@ -83,8 +90,10 @@ export class ReceivedPackets {
     this.#elicitingTotal += 1
     this.#elicitingPending += 1
     const threshold = this.#elicitingTotal <= EAGER_PACKETS ? EAGER_THRESHOLD : CALM_THRESHOLD
-    if (wantsAckNow || this.#elicitingPending >= threshold) this.#isDueNow = true
-    this.#waitNoLongerThan(now, ackDelay(rttMs, number > expected))
+    const pending = this.#elicitingPending
+    if (pending >= MOST_PENDING) this.#isDueNow = true
+    const isDue = wantsAckNow || pending >= threshold
+    this.#waitNoLongerThan(now, isDue ? 0 : ackDelay(rttMs, number > expected))
   }
 
   /** The delay has passed. */

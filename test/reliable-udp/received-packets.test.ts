@@ -17,9 +17,9 @@ describe('ReceivedPackets', () => {
   it('acknowledges every second packet at first', () => {
     const { received } = new Receiver()
     received.handleReceived(instant(0), 0, true, false, RTT)
-    assert.equal(received.isDue, false)
+    assert.equal(received.deadline, 10)
     received.handleReceived(instant(1), 1, true, false, RTT)
-    assert.equal(received.isDue, true)
+    assert.equal(received.deadline, 1)
   })
 
   it('acknowledges every eighth packet once a hundred have come', () => {
@@ -28,8 +28,17 @@ describe('ReceivedPackets', () => {
     receiver.received.handleAckSent(true)
 
     for (let number = 100; number < 107; number++) receiver.take(number, number)
-    assert.equal(receiver.received.isDue, false)
+    assert.equal(receiver.received.deadline, 110)
     receiver.take(107, 107)
+    assert.equal(receiver.received.deadline, 107)
+  })
+
+  it('waits for the end of the turn with what is due, but not beyond 64 packets', () => {
+    const receiver = new Receiver()
+    for (let number = 0; number < 63; number++) receiver.take(0, number, true)
+    assert.equal(receiver.received.isDue, false)
+
+    receiver.take(0, 63, true)
     assert.equal(receiver.received.isDue, true)
   })
 
@@ -53,9 +62,9 @@ describe('ReceivedPackets', () => {
 
   it('acknowledges at once when asked to', () => {
     const receiver = new Receiver()
-    receiver.take(0, 0, true)
+    receiver.take(7, 0, true)
 
-    assert.equal(receiver.received.isDue, true)
+    assert.equal(receiver.received.deadline, 7)
   })
 
   it('tells a gap sooner', () => {
