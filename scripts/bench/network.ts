@@ -1,6 +1,7 @@
 /** Where two peers run: on the loopback of this machine, or in two namespaces with an impaired line between them. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { LinkConditions } from '../../test/sim/link.ts'
 import { Namespaces } from '../lab/namespaces.ts'
@@ -40,6 +41,7 @@ export function loopback(): BenchNetwork {
   }
 }
 
+const ALLOWED_CONTROLS = '/proc/sys/net/ipv4/tcp_allowed_congestion_control'
 const LINK = fileURLToPath(new URL('link.ts', import.meta.url))
 const ADDRESSES = { left: '10.99.0.1', right: '10.99.0.2' } as const
 /** The device's own queue holds what comes while the line's process does not run; 500 would be 60 ms at 100 Mbit/s. */
@@ -68,6 +70,7 @@ export async function impaired(conditions: LinkConditions, seed: number): Promis
     left: { address: ADDRESSES.left, prefix: left.prefix },
     right: { address: ADDRESSES.right, prefix: right.prefix },
     async setTcpControl(name) {
+      allowTcpControl(name)
       await left.run('sysctl', '-qw', `net.ipv4.tcp_congestion_control=${name}`)
     },
     async close() {
@@ -76,6 +79,12 @@ export async function impaired(conditions: LinkConditions, seed: number): Promis
       return JSON.parse(output.join('').split('\n')[1] ?? 'null') as LinkReport | undefined
     },
   }
+}
+
+// A namespace may choose only what the whole system lets everybody choose. It stays so until the next start.
+function allowTcpControl(name: string): void {
+  const allowed = readFileSync(ALLOWED_CONTROLS, 'utf8').trim().split(' ')
+  if (!allowed.includes(name)) writeFileSync(ALLOWED_CONTROLS, [...allowed, name].join(' '))
 }
 
 async function ended(line: ChildProcess): Promise<void> {
