@@ -37,9 +37,8 @@ class LinkMachineDriver<Event> implements LinkDriver {
   constructor(machine: LinkMachine<Event>, options: DriveLinkOptions<Event>) {
     this.#machine = machine
     this.#options = options
-    this.#alarm = new Alarm(options.clock, (now) => {
-      this.change(() => this.#machine.handleTimeout(now))
-    })
+    // Timers come before sockets in the event loop: after it was held up, what has arrived is read before silence is judged.
+    this.#alarm = new Alarm(options.clock, () => setImmediate(() => this.#handleTimeout()))
     this.#drain()
   }
 
@@ -53,6 +52,10 @@ class LinkMachineDriver<Event> implements LinkDriver {
     this.#isStopped = true
     this.#alarm.clear()
     this.#dropStream()
+  }
+
+  #handleTimeout(): void {
+    if (!this.#isStopped) this.change((now) => this.#machine.handleTimeout(now))
   }
 
   #drain(): void {

@@ -2,12 +2,13 @@
  * Notices that this host is somewhere else: other addresses, other default routers, or that it has slept.
  *
  * Where there is `ip` (iproute2), `ip monitor` tells of changes in the moment in which they happen, over netlink; what
- * it says is only a reason to look. Everywhere a timer looks once a second, which costs 0.2 ms, and notices by its own
- * lateness on the wall clock that the machine was suspended: the monotonic clock stood still meanwhile.
+ * it says is only a reason to look. Everywhere a timer looks once a second, which costs 0.2 ms, and notices when the wall
+ * clock ran on while the monotonic one stood still: the machine was suspended. A process that was merely held up, on a
+ * machine that has too much to do, is where it was, and nothing that works is to be thrown away for it.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Clock } from '../core/clock.ts'
-import { after } from '../core/instant.ts'
+import { after, type Instant } from '../core/instant.ts'
 import { Alarm } from './alarm.ts'
 import { type DefaultGateway, defaultGateways } from './gateway.ts'
 
@@ -33,8 +34,11 @@ export interface NetworkWatch {
 
 const POLL_MS = 1_000
 
-/** The wall clock ran on for so much longer than the timer: NATs may have forgotten us, and peers given us up. */
+/** The wall clock ran on for so much longer than the monotonic one: NATs may have forgotten us, and peers given us up. */
 const SLEPT_MS = 3_000
+
+/** A process that was stopped for so long has missed a heartbeat of every idle path: for its peers, it has slept. */
+const STOPPED_MS = 20_000
 
 /** A change comes as several lines, link, address and route: they are looked at together. */
 const SETTLE_MS = 10
@@ -54,7 +58,7 @@ class Watch implements NetworkWatch {
   #monitor: ChildProcess | undefined
   #addresses: string
   #gateways: string | undefined
-  #polledAtMs: number
+  #polledAt: { readonly wallMs: number; readonly at: Instant }
   #isLooking = false
   #mustLookAgain = false
   #isStopped = false
@@ -63,7 +67,7 @@ class Watch implements NetworkWatch {
     const { clock, addresses, usesMonitor = true } = options
     this.#options = options
     this.#addresses = addresses().join()
-    this.#polledAtMs = clock.wallNow()
+    this.#polledAt = { wallMs: clock.wallNow(), at: clock.now() }
     this.#poll = new Alarm(clock, () => this.#handlePoll())
     this.#settle = new Alarm(clock, () => void this.#lookAll())
     this.#respawn = new Alarm(clock, () => this.#startMonitor())
@@ -89,9 +93,12 @@ class Watch implements NetworkWatch {
 
   #handlePoll(): void {
     const { clock, pollMs = POLL_MS, onChange } = this.#options
-    const polledAtMs = clock.wallNow()
-    const hasSlept = polledAtMs - this.#polledAtMs > pollMs + SLEPT_MS
-    this.#polledAtMs = polledAtMs
+    const before = this.#polledAt
+    const polledAt = { wallMs: clock.wallNow(), at: clock.now() }
+    this.#polledAt = polledAt
+    const runMs = polledAt.at - before.at
+    const stoodStillMs = polledAt.wallMs - before.wallMs - runMs
+    const hasSlept = stoodStillMs > SLEPT_MS || runMs > pollMs + STOPPED_MS
     this.#rearm()
     if (hasSlept) onChange('slept')
     void this.#lookAll()

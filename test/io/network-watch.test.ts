@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Clock } from '../../src/core/clock.ts'
+import { after } from '../../src/core/instant.ts'
 import type { DefaultGateway } from '../../src/io/gateway.ts'
 import {
   type NetworkChange,
@@ -77,6 +78,31 @@ describe('watchNetwork()', () => {
     const clock: Clock = { ...systemClock, wallNow: () => systemClock.wallNow() + sleptMs }
 
     assert.equal(await changeAfter({ clock }, () => (sleptMs = 4_000)), 'slept')
+  })
+
+  it('does not take a process that was held up for one whose machine slept', async () => {
+    let heldUpMs = 0
+    let addresses = ['192.0.2.1']
+    const clock: Clock = {
+      now: () => after(systemClock.now(), heldUpMs),
+      wallNow: () => systemClock.wallNow() + heldUpMs,
+    }
+    const change = await changeAfter({ clock, addresses: () => addresses }, () => {
+      heldUpMs = 10_000
+      addresses = [] // what is noticed instead
+    })
+
+    assert.equal(change, 'addresses')
+  })
+
+  it('takes a process that was stopped for half a minute for one that has slept', async () => {
+    let stoppedMs = 0
+    const clock: Clock = {
+      now: () => after(systemClock.now(), stoppedMs),
+      wallNow: () => systemClock.wallNow() + stoppedMs,
+    }
+
+    assert.equal(await changeAfter({ clock }, () => (stoppedMs = 30_000)), 'slept')
   })
 
   it('looks at once when asked to', async () => {
