@@ -36,6 +36,7 @@ const transports: readonly Transport[] = [
     environment: { HOLLER_PORTABLE: '1' },
   },
   { name: 'quinn', peer: 'quinn', isEncrypted: true },
+  { name: 'quiche', peer: 'quiche', isEncrypted: true },
   { name: 'udx+noise', peer: 'udx-noise', isEncrypted: true },
   { name: 'udx', peer: 'udx', isEncrypted: false },
   { name: 'datachannel', peer: 'datachannel', isEncrypted: true },

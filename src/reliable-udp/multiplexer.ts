@@ -114,6 +114,11 @@ export class Multiplexer implements Machine<MultiplexerEvent> {
   readonly #out = new OutboundQueue<Transmit>()
   readonly #events = new OutboundQueue<MultiplexerEvent>()
   #halfOpenCount = 0
+  /**
+   * No later than the earliest deadline: one that moved away is found out when its old time comes, so that a datagram
+   * costs the same however many connections there are.
+   */
+  #wakeAt: Instant | undefined
   #dropped = 0
   #retriesSent = 0
   #resetsSent = 0
@@ -178,10 +183,14 @@ export class Multiplexer implements Machine<MultiplexerEvent> {
   }
 
   handleTimeout(now: Instant): void {
+    this.#wakeAt = undefined
     for (const entry of this.#entries.values()) {
-      if (entry.deadline === undefined || entry.deadline > now) continue
-      entry.connection.handleTimeout(now)
-      this.#changed.add(entry)
+      if (entry.deadline !== undefined && entry.deadline <= now) {
+        entry.connection.handleTimeout(now)
+        this.#changed.add(entry)
+      } else {
+        this.#wakeAt = earliest(this.#wakeAt, entry.deadline)
+      }
     }
   }
 
@@ -202,9 +211,7 @@ export class Multiplexer implements Machine<MultiplexerEvent> {
   }
 
   pollTimeout(): Instant | undefined {
-    let next: Instant | undefined
-    for (const { deadline } of this.#entries.values()) next = earliest(next, deadline)
-    return next
+    return this.#entries.size === 0 ? undefined : this.#wakeAt
   }
 
   #entryOf(from: Endpoint, bytes: Uint8Array): Entry | undefined {
@@ -337,6 +344,7 @@ export class Multiplexer implements Machine<MultiplexerEvent> {
       this.#events.push({ kind: 'connection', connection, isIncoming, event })
     }
     entry.deadline = connection.pollTimeout()
+    this.#wakeAt = earliest(this.#wakeAt, entry.deadline)
     this.#settleResetToken(entry)
     if (connection.state === 'closed') this.#remove(entry)
     return this.#entries.has(connection) && this.#events.size > told
