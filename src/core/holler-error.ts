@@ -3,6 +3,7 @@
  * and a test compares the two.
  */
 export const errorCodes = [
+  'ACCOUNT_DISABLED',
   'ACCOUNT_UNKNOWN',
   'ALREADY_BUDDIES',
   'ALREADY_LOGGED_IN',
@@ -12,6 +13,7 @@ export const errorCodes = [
   'BUSY',
   'CERTIFICATE_REJECTED',
   'CLIENT_ID_REUSED',
+  'CODE_INVALID',
   'CONFIG_INVALID',
   'DAEMON_UNREACHABLE',
   'HANDLE_INVALID',
@@ -19,6 +21,7 @@ export const errorCodes = [
   'IDENTITY_CHANGED',
   'IDENTITY_UNCHANGED',
   'INVALID_PARAMS',
+  'INVITE_INVALID',
   'MAILBOX_FULL',
   'NOT_FOUND',
   'NOT_LOGGED_IN',

@@ -184,9 +184,12 @@ export class Daemon {
         clock,
         connect,
         address,
-        handle: wish.handle,
-        verifier: makeVerifier(hashed, salt, DEFAULT_HASHING),
-        ...(wish.invite === undefined ? {} : { invite: wish.invite }),
+        wish: {
+          kind: 'register',
+          handle: wish.handle,
+          verifier: makeVerifier(hashed, salt, DEFAULT_HASHING),
+          ...(wish.invite === undefined ? {} : { invite: wish.invite }),
+        },
       })
       const secret = { salt, hashing: DEFAULT_HASHING, saltedPassword: hashed }
       return await this.#login(address, String(number), { kind: 'secret', secret })

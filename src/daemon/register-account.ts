@@ -7,19 +7,20 @@ import { Registration, type RegistrationOptions } from '../tcp/registration.ts'
 import { errorOfServer } from './server-errors.ts'
 import type { ConnectServer } from './server-session.ts'
 
-export interface RegisterAccount extends RegistrationOptions {
+export interface RegisterAccount {
+  readonly wish: RegistrationOptions
   readonly clock: Clock
   readonly connect: ConnectServer
   readonly address: ServerLinkAddress
 }
 
 /**
- * Makes an account on a server: one connection, one question, one answer.
+ * Makes an account on a server, or gives one a new password: one connection, one question, one answer.
  *
  * @throws HollerError `SERVER_UNREACHABLE`, `CERTIFICATE_REJECTED`, or the server's refusal.
  */
 export async function registerAccount(options: RegisterAccount): Promise<AccountNumber> {
-  const { clock, connect, address, ...wish } = options
+  const { clock, connect, address, wish } = options
   const registration = new Registration(wish)
   let connectError: HollerError | undefined
   return await new Promise<AccountNumber>((resolve, reject) => {

@@ -4,9 +4,12 @@ import type { ServerError, ServerErrorCode } from '../protocol/server/messages.t
 
 const CODES: Readonly<Record<ServerErrorCode, ErrorCode>> = {
   'auth-failed': 'AUTH_FAILED',
+  'account-disabled': 'ACCOUNT_DISABLED',
   'handle-invalid': 'HANDLE_INVALID',
   'handle-taken': 'HANDLE_TAKEN',
   'registration-closed': 'REGISTRATION_CLOSED',
+  'invite-invalid': 'INVITE_INVALID',
+  'code-invalid': 'CODE_INVALID',
   'not-found': 'ACCOUNT_UNKNOWN',
   'already-buddies': 'ALREADY_BUDDIES',
   'not-buddies': 'BUDDY_UNKNOWN',

@@ -184,7 +184,10 @@ export class ServerSession {
         return
       case 'offline':
         this.#failFirst(
-          this.#connectError ?? new HollerError('SERVER_UNREACHABLE', `No login: ${event.text}`),
+          event.why === 'disabled'
+            ? new HollerError('ACCOUNT_DISABLED', event.text)
+            : (this.#connectError ??
+                new HollerError('SERVER_UNREACHABLE', `No login: ${event.text}`)),
         )
         this.#handler({ kind: 'state', state: 'waiting', reason: event.text })
         return

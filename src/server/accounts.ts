@@ -7,11 +7,19 @@ import { deviceLoginStatement, staticKeyStatement } from '../crypto/device-state
 import { verifySignature } from '../crypto/identity.ts'
 import { isAcceptableHashing } from '../crypto/password-hashing.ts'
 import { fakeVerifier, readClientFirst, ScramServer } from '../crypto/scram.ts'
-import type { DeviceKeys, Hello, Register, Response } from '../protocol/server/messages.ts'
+import type {
+  DeviceKeys,
+  Hello,
+  Register,
+  ReplacePassword,
+  Response,
+} from '../protocol/server/messages.ts'
 import { rateLimited, type Refusal, refused } from './answer.ts'
 import { normaliseHandle, readName } from './handle.ts'
 import type { LoginThrottle } from './login-throttle.ts'
 import type { Outside } from './outside.ts'
+import { hashOfToken } from './secret-token.ts'
+import { type InviteFault, inviteFault } from './store/admin-store.ts'
 import type { Account, ServerStore } from './store/server-store.ts'
 
 /** 24 characters of base64: what goes on after the client's nonce. */
@@ -66,10 +74,14 @@ export class Accounts {
 
   async register(message: Register, from: Endpoint): Promise<Account | Refusal> {
     const { store, throttle, outside, isRegistrationOpen } = this.#options
-    if (!isRegistrationOpen())
-      return refused('registration-closed', 'This server takes no new accounts')
+    const { invite } = message
+    if (invite === undefined && !isRegistrationOpen())
+      return refused('registration-closed', 'This server takes new accounts by invitation only')
     const waitMs = throttle.registering(outside.clock.now(), from)
     if (waitMs > 0) return rateLimited(waitMs)
+    // The invitation first: without one, nobody learns which handles there are.
+    const fault = invite === undefined ? undefined : await this.#inviteFault(invite)
+    if (fault !== undefined) return notInvited(fault)
     const handle = normaliseHandle(message.handle)
     if (handle === undefined) {
       return refused(
@@ -78,12 +90,37 @@ export class Accounts {
       )
     }
     const { verifier } = message
-    if (!isAcceptableHashing(verifier.hashing)) {
-      return refused('malformed', 'The password is hashed too weakly or at too great a cost')
-    }
+    if (!isAcceptableHashing(verifier.hashing)) return badHashing
     const createdAtMs = outside.clock.wallNow()
-    const account = await store.createAccount({ handle, verifier, createdAtMs })
-    return account ?? refused('handle-taken', 'This handle belongs to somebody else')
+    const wish = { handle, verifier, createdAtMs }
+    if (invite === undefined) return (await store.createAccount(wish)) ?? handleTaken
+    const outcome = await store.admin.createInvited(wish, hashOfToken(invite), createdAtMs)
+    switch (outcome.kind) {
+      case 'made':
+        return outcome.account
+      case 'handle-taken':
+        return handleTaken
+      case 'not-invited':
+        return notInvited(outcome.why)
+    }
+  }
+
+  /** A wrong code counts as a wrong password does, and says the same whether there is such an account or not. */
+  async replacePassword(message: ReplacePassword, from: Endpoint): Promise<Account | Refusal> {
+    const { store, throttle, outside } = this.#options
+    const ref = readName(message.user)
+    const throttleKey = ref === undefined ? NO_NAME : nameOf(ref)
+    const now = outside.clock.now()
+    const waitMs = throttle.waitMs(now, throttleKey, from, false)
+    if (waitMs > 0) return rateLimited(waitMs)
+    const { verifier, code } = message
+    if (!isAcceptableHashing(verifier.hashing)) return badHashing
+    throttle.failed(now, throttleKey, from, false) // counted before the store is asked: guesses come one by one
+    const account = await this.#find(ref)
+    const wallNow = outside.clock.wallNow()
+    const hash = hashOfToken(code)
+    const changed = await store.admin.reset(account?.number ?? 0, hash, wallNow, verifier)
+    return changed ?? refused('code-invalid', 'This code does not replace the password')
   }
 
   /**
@@ -101,10 +138,7 @@ export class Accounts {
     const ref = readName(user)
     const name = ref === undefined ? user.toLowerCase() : nameOf(ref)
     const { store, throttle, unknownAccountSecret, outside } = this.#options
-    const account =
-      ref?.kind === 'handle'
-        ? await store.accountByHandle(ref.handle)
-        : await store.account(ref?.number ?? 0)
+    const account = await this.#find(ref)
     const knownDevices = await store.devices(account?.number ?? 0)
     const waitMs = throttle.challenging(outside.clock.now(), channel.remote)
     if (waitMs > 0 && !knownDevices.some((known) => isSameDevice(known, hello.device))) {
@@ -138,11 +172,48 @@ export class Accounts {
       throttle.failed(now, throttleKey, channel.remote, isKnownDevice)
       return refused('auth-failed', 'Wrong account name or password')
     }
+    if (account.disabledAtMs !== undefined) return accountDisabled // to whoever has the password, and to nobody else
     if (attempt.isCounted) throttle.succeeded(channel.remote)
     const [last] = attempt.knownDevices
     const isOtherDevice = last === undefined || !haveSameKeys(last, device)
     const { serverFinal } = proof.value
     return { kind: 'logged-in', account, device, isOtherDevice, serverFinal }
+  }
+
+  async #find(ref: ReturnType<typeof readName>): Promise<Account | undefined> {
+    const { store } = this.#options
+    return ref?.kind === 'handle'
+      ? await store.accountByHandle(ref.handle)
+      : await store.account(ref?.number ?? 0)
+  }
+
+  async #inviteFault(token: string): Promise<InviteFault | undefined> {
+    const { store, outside } = this.#options
+    const invite = await store.admin.invite(hashOfToken(token))
+    return invite === undefined ? 'unknown' : inviteFault(invite, outside.clock.wallNow())
+  }
+}
+
+/** When a client may try again: an administrator thinks about it longer than that. */
+export const DISABLED_RETRY_MS = 600_000
+
+const badHashing = refused('malformed', 'The password is hashed too weakly or at too great a cost')
+const handleTaken = refused('handle-taken', 'This handle belongs to somebody else')
+const accountDisabled = refused(
+  'account-disabled',
+  'The administrator has disabled this account',
+  DISABLED_RETRY_MS,
+)
+
+function notInvited(why: InviteFault): Refusal {
+  switch (why) {
+    case 'unknown': // whoever withdraws an invitation does not want to talk about it
+    case 'revoked':
+      return refused('invite-invalid', 'There is no such invitation')
+    case 'expired':
+      return refused('invite-invalid', 'This invitation has expired')
+    case 'used-up':
+      return refused('invite-invalid', 'This invitation has been used already')
   }
 }
 

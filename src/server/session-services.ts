@@ -2,7 +2,12 @@
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Instant } from '../core/instant.ts'
 import type { SecureStream } from '../io/byte-stream.ts'
-import type { ClientMessage, Goodbye, ServerMessage } from '../protocol/server/messages.ts'
+import type {
+  AccountNumber,
+  ClientMessage,
+  Goodbye,
+  ServerMessage,
+} from '../protocol/server/messages.ts'
 import type { Accounts, LoggedIn } from './accounts.ts'
 import type { Answer } from './answer.ts'
 import type { ClientSession } from './client-session.ts'
@@ -50,6 +55,8 @@ export interface SessionServices {
     account: OnlineAccount,
     message: SessionRequest,
   ): Promise<Answer | ServerMessage>
+  /** Who has logged in with the old one must log in again. */
+  passwordReplaced(number: AccountNumber): Promise<void>
   ended(session: OpenSession, account: OnlineAccount | undefined, end: SessionEnd): void
 }
 

@@ -23,6 +23,7 @@ import {
   type Goodbye,
   type Hello,
   type Register,
+  type ReplacePassword,
   type RequestId,
   type Response,
   type Send,
@@ -64,7 +65,7 @@ const STORE_RETRY_MS = 5_000
 /** Messages of one session that wait to be accepted; then the next one waits too. The recipient's window is smaller. */
 const MOST_SENDS = 64
 
-type OnlineMessage = Exclude<ClientMessage, Hello | Response | Register>
+type OnlineMessage = Exclude<ClientMessage, Hello | Response | Register | ReplacePassword>
 
 type SessionState =
   | { readonly kind: 'fresh' }
@@ -181,6 +182,7 @@ export class Session implements OpenSession {
         await this.#handleResponse(message)
         return
       case 'register':
+      case 'replace-password':
         await this.#handleRegister(message)
         return
       case 'ping':
@@ -308,19 +310,24 @@ export class Session implements OpenSession {
     this.#rearm()
   }
 
-  async #handleRegister(message: Register): Promise<void> {
+  async #handleRegister(message: Register | ReplacePassword): Promise<void> {
     if (this.#state.kind !== 'fresh' || this.#hasRegistered) {
-      this.#violated('register out of sequence')
+      this.#violated(`${message.kind} out of sequence`)
       return
     }
-    const outcome = await this.#server.accounts.register(message, this.remote)
+    const outcome =
+      message.kind === 'register'
+        ? await this.#server.accounts.register(message, this.remote)
+        : await this.#server.accounts.replacePassword(message, this.remote)
     if ('kind' in outcome) {
       this.#refuse(undefined, outcome)
       return
     }
     this.#hasRegistered = true
     const { number, handle } = outcome
-    this.#log('info', 'registered', { account: number, handle })
+    if (message.kind === 'replace-password') await this.#server.passwordReplaced(number)
+    const what = message.kind === 'register' ? 'registered' : 'password replaced'
+    this.#log('info', what, { account: number, handle })
     this.send({ kind: 'registered', number, handle })
   }
 

@@ -13,6 +13,7 @@ import { encodeServerMessage } from '../protocol/server/encode.ts'
 import type {
   AccountNumber,
   BuddyChanged,
+  GoodbyeReason,
   PresenceEntry,
   RosterEntry,
   ServerMessage,
@@ -20,9 +21,10 @@ import type {
 } from '../protocol/server/messages.ts'
 import { presencePages, rosterPages } from '../protocol/server/pages.ts'
 import { encodeFrame } from '../tcp/frame.ts'
-import type { Accounts, LoggedIn } from './accounts.ts'
+import { type Accounts, DISABLED_RETRY_MS, type LoggedIn } from './accounts.ts'
 import { type Answer, done, rateLimited } from './answer.ts'
 import { Buddies } from './buddies.ts'
+import type { SessionRecord } from './client-session.ts'
 import { Directory } from './directory.ts'
 import { Gate } from './gate.ts'
 import { KeyDesk } from './key-desk.ts'
@@ -40,6 +42,7 @@ import type {
   SessionServices,
 } from './session-services.ts'
 import { Session } from './session.ts'
+import type { Deleted } from './store/admin-store.ts'
 import type { RosterRecord, ServerStore } from './store/server-store.ts'
 import { type BucketShape, TokenBuckets } from './token-buckets.ts'
 import { Watchers } from './watchers.ts'
@@ -140,6 +143,30 @@ export class Switchboard implements SessionServices {
     }
   }
 
+  // ---- What administrators do ----------------------------------------------------------------------------------
+
+  /** The account's session, as far as it has one. */
+  session(number: AccountNumber): SessionRecord | undefined {
+    return this.#directory.find(number)?.session.record
+  }
+
+  /** Ends the account's session at once; none can be resumed. */
+  async endSession(number: AccountNumber, reason: GoodbyeReason, retryAfterMs = 0): Promise<void> {
+    const { sessions } = this.#options.store
+    this.#directory.find(number)?.session.end(reason, retryAfterMs)
+    const standing = await sessions.standing(number)
+    if (standing !== undefined) await sessions.end(number, standing.epoch)
+  }
+
+  /** The account is in the store no more: whoever had it on the list is told. */
+  async accountDeleted({ person, lists }: Deleted): Promise<void> {
+    const { number } = person
+    await this.endSession(number, 'deleted')
+    for (const other of lists.keys()) {
+      this.#directory.find(other)?.apply({ kind: 'buddy-removed', number })
+    }
+  }
+
   // ---- What sessions ask (SessionServices) ----------------------------------------------------------------------
 
   servicesFor(stream: SecureStream): readonly Endpoint[] {
@@ -161,6 +188,11 @@ export class Switchboard implements SessionServices {
   async arrive(online: OnlineAccount, login: LoggedIn): Promise<void> {
     const { store } = this.#options
     const { number, session } = online
+    // An administrator may have been quicker than this login; whoever comes now finds the session in the directory.
+    const present = await store.account(number)
+    if (present === undefined) session.end('deleted')
+    else if (present.disabledAtMs !== undefined) session.end('disabled', DISABLED_RETRY_MS)
+    if (!session.isOpen) return
     const { startsInvisible } = login.account
     online.isDeviceHidden = login.isOtherDevice && startsInvisible
     const isDeviceNews = login.isOtherDevice && !startsInvisible
@@ -219,6 +251,10 @@ export class Switchboard implements SessionServices {
         return answer
       }
     }
+  }
+
+  async passwordReplaced(number: AccountNumber): Promise<void> {
+    await this.endSession(number, 'timeout') // its daemon comes back, and is told that the password is another
   }
 
   ended(session: OpenSession, account: OnlineAccount | undefined, end: SessionEnd): void {

@@ -22,14 +22,15 @@ export class Backoff {
   }
 
   /**
-   * How long to wait before the next attempt. Asked to wait `askedMs`, it is that long and up to as long again, so
-   * that the clients of a restarting server come back spread.
+   * How long to wait before the next attempt. Asked to wait `askedMs`, it is that long and up to `spreadMs` more (up to
+   * as long again, where nothing is said of that), so that the clients of a restarting server come back spread.
    */
-  next(askedMs: number): number {
+  next(askedMs: number, spreadMs = askedMs): number {
     const waitMs = uniform(this.#random) * this.#ceilingMs
     this.#ceilingMs = Math.min(LONGEST_MS, this.#ceilingMs * 2)
     const asked = Math.min(askedMs, LONGEST_ASKED_MS)
-    return Math.max(waitMs, asked * (1 + uniform(this.#random)))
+    const spread = Math.min(spreadMs, LONGEST_ASKED_MS)
+    return Math.max(waitMs, asked + spread * uniform(this.#random))
   }
 
   /** Tells how long a session lasted that has just ended. */

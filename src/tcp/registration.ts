@@ -1,5 +1,5 @@
 /**
- * Makes an account: one connection, one question, one answer. It has no session and comes back for nothing; who
+ * Makes an account, or gives one a new password: one connection, one question, one answer. It has no session and comes back for nothing; who
  * wants the account logs in with `ServerLink` afterwards.
  */
 import { after, type Instant } from '../core/instant.ts'
@@ -9,16 +9,14 @@ import { decodeServerMessage } from '../protocol/server/decode.ts'
 import { encodeClientMessage } from '../protocol/server/encode.ts'
 import type {
   AccountNumber,
-  PasswordVerifier,
+  Register,
+  ReplacePassword,
   ServerErrorCode,
 } from '../protocol/server/messages.ts'
 import { encodeFrame, FrameDecoder, MAX_FRAME_BEFORE_LOGIN_BYTES } from './frame.ts'
 
-export interface RegistrationOptions {
-  readonly handle: string
-  readonly verifier: PasswordVerifier
-  readonly invite?: string
-}
+/** To make an account, or to set a new password for one that is there. */
+export type RegistrationOptions = Register | ReplacePassword
 
 /** Exactly one of these ends a registration. */
 export type RegistrationEvent =
@@ -45,9 +43,9 @@ export class Registration implements LinkMachine<RegistrationEvent> {
   readonly #events = new OutboundQueue<RegistrationEvent>()
   #state: RegistrationState = { kind: 'idle' }
 
-  /** @throws {HollerError} INVALID_PARAMS for a handle or invite that could not be sent. */
+  /** @throws {HollerError} INVALID_PARAMS for a handle, invite or code that could not be sent. */
   constructor(options: RegistrationOptions) {
-    this.#question = encodeFrame(encodeClientMessage({ kind: 'register', ...options }))
+    this.#question = encodeFrame(encodeClientMessage(options))
   }
 
   start(now: Instant): void {

@@ -417,7 +417,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     }
     if (end.why === 'violation') this.#violations += 1
     if (this.#state.kind === 'online') this.#backoff.sessionEnded(now - this.#state.since)
-    const retryInMs = this.#backoff.next(end.askedMs)
+    const retryInMs = this.#backoff.next(end.askedMs, end.spreadMs)
     this.#state = { kind: 'waiting', retryAt: after(now, retryInMs) }
     this.#failPending('The session with the server has ended')
     this.#events.push({ kind: 'offline', why: end.why, text: end.text, retryInMs })

@@ -4,6 +4,7 @@ import type { Goodbye, ServerError, ServerErrorCode } from '../protocol/server/m
 /**
  * `unreachable`: no connection was made. `closed`: it ended. `silent`: two heartbeats unanswered. `login-timeout`:
  * no welcome within 10 s. `violation`: the server left the protocol. `turned-away`: rate limits and the like.
+ * `disabled`: the administrator lets nobody in with this account, for now.
  * `restarting`, `ended`: the server said goodbye.
  */
 export type OfflineReason =
@@ -13,6 +14,7 @@ export type OfflineReason =
   | 'login-timeout'
   | 'violation'
   | 'turned-away'
+  | 'disabled'
   | 'restarting'
   | 'ended'
 
@@ -29,10 +31,17 @@ export type SessionEnd =
       readonly why: OfflineReason
       readonly text: string
       readonly askedMs: number
+      /** How long from then on, where the server said so: clients come back at a random time of it. */
+      readonly spreadMs?: number
     }
 
-export function offline(why: OfflineReason, text: string, askedMs = 0): SessionEnd {
-  return { kind: 'offline', why, text, askedMs }
+export function offline(
+  why: OfflineReason,
+  text: string,
+  askedMs = 0,
+  spreadMs?: number,
+): SessionEnd {
+  return { kind: 'offline', why, text, askedMs, ...(spreadMs === undefined ? {} : { spreadMs }) }
 }
 
 export function refused(code: LinkRefusal, text: string): SessionEnd {
@@ -43,10 +52,11 @@ export function refused(code: LinkRefusal, text: string): SessionEnd {
 export function endByLoginError({ code, text, retryAfterMs }: ServerError): SessionEnd {
   // Neither the account nor our version becomes another by waiting.
   if (code === 'auth-failed' || code === 'unsupported') return refused(code, text)
+  if (code === 'account-disabled') return offline('disabled', text, retryAfterMs)
   return offline('turned-away', `${code}: ${text}`, retryAfterMs)
 }
 
-export function endByGoodbye({ reason, retryAfterMs }: Goodbye): SessionEnd {
+export function endByGoodbye({ reason, retryAfterMs, spreadMs }: Goodbye): SessionEnd {
   switch (reason) {
     case 'replaced':
       return { kind: 'replaced' }
@@ -55,7 +65,9 @@ export function endByGoodbye({ reason, retryAfterMs }: Goodbye): SessionEnd {
     case 'logged-out':
       return refused(reason, 'The server ended the session')
     case 'restarting':
-      return offline('restarting', 'The server restarts', retryAfterMs)
+      return offline('restarting', 'The server restarts', retryAfterMs, spreadMs)
+    case 'disabled':
+      return offline('disabled', 'The administrator has disabled this account', retryAfterMs)
     case 'protocol-error':
     case 'timeout':
       return offline('ended', `The server ended the session: ${reason}`, retryAfterMs)

@@ -43,6 +43,12 @@ describe('Backoff', () => {
     assert.equal(Math.round(new Backoff(almostOne).next(10_000)), 20_000)
   })
 
+  it('comes back within the time that the server wants its clients spread over', () => {
+    assert.equal(new Backoff(zero).next(1_000, 30_000), 1_000)
+    assert.equal(Math.round(new Backoff(almostOne).next(1_000, 30_000)), 31_000)
+    assert.equal(Math.round(new Backoff(almostOne).next(1_000, 0)), 1_000)
+  })
+
   it('does not wait for days because a server says so', () => {
     assert.ok(new Backoff(almostOne).next(86_400_000) <= 2 * 60 * 60 * 1000)
   })

@@ -10,6 +10,7 @@ const verifier = makeVerifier(saltedPassword, salt, DEFAULT_HASHING)
 
 function asked(invite?: string): LinkBench<RegistrationEvent> {
   const registration = new Registration({
+    kind: 'register',
     handle: 'alice',
     verifier,
     ...(invite !== undefined && { invite }),
@@ -48,7 +49,7 @@ describe('Registration', () => {
   })
 
   it('gives up after 30 s without a connection', () => {
-    const registration = new Registration({ handle: 'alice', verifier })
+    const registration = new Registration({ kind: 'register', handle: 'alice', verifier })
     const bench = new LinkBench(registration)
     bench.do((now) => registration.start(now))
 
@@ -70,7 +71,7 @@ describe('Registration', () => {
   })
 
   it('fails with what the connection says', () => {
-    const registration = new Registration({ handle: 'alice', verifier })
+    const registration = new Registration({ kind: 'register', handle: 'alice', verifier })
     const bench = new LinkBench(registration)
     bench.do((now) => registration.start(now))
 
@@ -109,7 +110,7 @@ describe('Registration', () => {
   it('refuses a handle that cannot be sent', () => {
     for (const handle of ['', 'a\nb', 'a\0b', 'x'.repeat(65)]) {
       assert.throws(
-        () => new Registration({ handle, verifier }),
+        () => new Registration({ kind: 'register', handle, verifier }),
         (error) => error instanceof HollerError && error.code === 'INVALID_PARAMS',
       )
     }

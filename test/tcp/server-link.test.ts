@@ -698,6 +698,28 @@ describe('ServerLink, coming back', () => {
     assert.ok(Math.min(...waits) < 11_000 && Math.max(...waits) > 19_000)
   })
 
+  it('comes back at a random time of the spread that a restarting server names', () => {
+    const waits = Array.from({ length: 300 }, (_, seed) => {
+      const bench = online(30_000, seed)
+      const goodbye = { kind: 'goodbye', reason: 'restarting', retryAfterMs: 2_000 } as const
+      bench.say({ ...goodbye, spreadMs: 20_000 })
+      return offlineOf(bench).retryInMs
+    })
+
+    assert.ok(waits.every((wait) => wait >= 2_000 && wait < 22_000))
+    assert.ok(Math.min(...waits) < 4_000 && Math.max(...waits) > 20_000)
+  })
+
+  it('tries again after a while where the administrator has disabled the account', () => {
+    const bench = online()
+
+    bench.say({ kind: 'goodbye', reason: 'disabled', retryAfterMs: 600_000 })
+
+    const { why, retryInMs } = offlineOf(bench)
+    assert.equal(why, 'disabled')
+    assert.ok(retryInMs >= 600_000 && retryInMs < 1_200_000)
+  })
+
   it('comes back after a goodbye for protocol-error or timeout', () => {
     for (const reason of ['protocol-error', 'timeout'] as const) {
       const bench = online()

@@ -37,6 +37,7 @@ export interface ControlErrorData {
 
 /** How each of the code base's own error codes is told on the control socket. */
 export const kindOfError: Readonly<Record<ErrorCode, ControlErrorKind>> = {
+  ACCOUNT_DISABLED: 'forbidden',
   ACCOUNT_UNKNOWN: 'not_found',
   ALREADY_BUDDIES: 'conflict',
   ALREADY_LOGGED_IN: 'conflict',
@@ -46,6 +47,7 @@ export const kindOfError: Readonly<Record<ErrorCode, ControlErrorKind>> = {
   BUSY: 'busy',
   CERTIFICATE_REJECTED: 'auth_failed',
   CLIENT_ID_REUSED: 'conflict',
+  CODE_INVALID: 'rejected',
   CONFIG_INVALID: 'invalid_params',
   DAEMON_UNREACHABLE: 'internal',
   HANDLE_INVALID: 'invalid_params',
@@ -53,6 +55,7 @@ export const kindOfError: Readonly<Record<ErrorCode, ControlErrorKind>> = {
   IDENTITY_CHANGED: 'identity_changed',
   IDENTITY_UNCHANGED: 'not_found',
   INVALID_PARAMS: 'invalid_params',
+  INVITE_INVALID: 'rejected',
   MAILBOX_FULL: 'quota',
   NOT_FOUND: 'not_found',
   NOT_LOGGED_IN: 'not_logged_in',

@@ -157,6 +157,14 @@ export interface Register {
   readonly invite?: string
 }
 
+/** Before login: a new password, with the code that an administrator gave. Answered by `registered` or `error`. */
+export interface ReplacePassword {
+  readonly kind: 'replace-password'
+  readonly user: AccountName
+  readonly code: string
+  readonly verifier: PasswordVerifier
+}
+
 /** What the session record keeps; addresses are shown only to accepted buddies. */
 export interface Report {
   readonly kind: 'report'
@@ -274,6 +282,7 @@ export type ClientMessage =
   | Hello
   | Response
   | Register
+  | ReplacePassword
   | Report
   | Ping
   | Pong
@@ -432,9 +441,12 @@ export interface Ok {
 
 export const serverErrorCodes = [
   'auth-failed',
+  'account-disabled',
   'handle-invalid',
   'handle-taken',
   'registration-closed',
+  'invite-invalid',
+  'code-invalid',
   'not-found',
   'already-buddies',
   'not-buddies',
@@ -458,12 +470,25 @@ export interface ServerError {
   readonly retryAfterMs?: number
 }
 
+export const goodbyeReasons = [
+  'replaced',
+  'restarting',
+  'logged-out',
+  'disabled',
+  'deleted',
+  'protocol-error',
+  'timeout',
+] as const
+
+export type GoodbyeReason = (typeof goodbyeReasons)[number]
+
 /** The session's last word before the server closes it. */
 export interface Goodbye {
   readonly kind: 'goodbye'
-  readonly reason:
-    'replaced' | 'restarting' | 'logged-out' | 'deleted' | 'protocol-error' | 'timeout'
+  readonly reason: GoodbyeReason
   readonly retryAfterMs: number
+  /** Clients come back at a random time of so long, beginning with `retryAfterMs`; else of `retryAfterMs` again. */
+  readonly spreadMs?: number
 }
 
 /** The server pings too: both sides answer `ping` by `pong`. */

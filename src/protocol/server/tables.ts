@@ -9,6 +9,7 @@ import {
   type Candidate,
   type ClientMessage,
   type DeviceKeys,
+  goodbyeReasons,
   type KeyLogEntry,
   MAX_CANDIDATES,
   MAX_KEY_LOG_PAGE,
@@ -73,7 +74,8 @@ const messageId = attribute('message', binary(16))
 const mailSeq = attribute('seq', integer(1, Number.MAX_SAFE_INTEGER))
 const body = attribute('body', binary(1, MAX_SEALED_BYTES))
 const to = attribute('to', integer(1, Number.MAX_SAFE_INTEGER))
-const retryAfterMs = attribute('retry-after-ms', integer(0, 24 * 60 * 60 * 1000))
+const MAX_WAIT_MS = 24 * 60 * 60 * 1000
+const retryAfterMs = attribute('retry-after-ms', integer(0, MAX_WAIT_MS))
 
 // Wide enough for every sensible choice; whether one is acceptable is decided by crypto/password-hashing.ts.
 const hashing = record<PasswordHashing>({
@@ -154,6 +156,11 @@ export const clientMessages: Table<ClientMessage> = {
     handle,
     verifier: child('verifier', verifier),
     invite: optional(attribute('invite', token(128))),
+  }),
+  'replace-password': record({
+    user: attribute('user', token(MAX_NAME_CHARS)),
+    code: attribute('code', token(128)),
+    verifier: child('verifier', verifier),
   }),
   report: record({
     id,
@@ -271,10 +278,8 @@ export const serverMessages: Table<ServerMessage> = {
     retryAfterMs: optional(retryAfterMs),
   }),
   goodbye: record({
-    reason: attribute(
-      'reason',
-      oneOf('replaced', 'restarting', 'logged-out', 'deleted', 'protocol-error', 'timeout'),
-    ),
+    reason: attribute('reason', oneOf(...goodbyeReasons)),
     retryAfterMs,
+    spreadMs: optional(attribute('spread-ms', integer(0, MAX_WAIT_MS))),
   }),
 }

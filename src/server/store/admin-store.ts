@@ -58,6 +58,7 @@ export interface AdminStore {
 
   /** Where there are MAX_INVITES, those that let nobody in go. `false`: there are none such; nothing was written. */
   addInvite(invite: Invite): Promise<boolean>
+  invite(hash: SecretHash): Promise<Invite | undefined>
   /** All of them, in any order. */
   invites(): Promise<readonly Invite[]>
   /** `undefined`: there is none. One that was revoked before keeps its time. */

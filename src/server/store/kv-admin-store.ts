@@ -126,6 +126,10 @@ export class KvAdminStore implements AdminStore {
     })
   }
 
+  async invite(hash: SecretHash): Promise<Invite | undefined> {
+    return await this.#records.read(inviteRecord, inviteKey(hash))
+  }
+
   async invites(): Promise<readonly Invite[]> {
     const invites: Invite[] = [] // ≤ MAX_INVITES
     for await (const { value } of this.#records.range(inviteRecord, ALL_INVITES)) {
@@ -136,7 +140,7 @@ export class KvAdminStore implements AdminStore {
 
   revokeInvite(hash: SecretHash, nowMs: number): Promise<Invite | undefined> {
     return this.#records.inOrder(async () => {
-      const invite = await this.#invite(hash)
+      const invite = await this.invite(hash)
       if (invite === undefined || invite.revokedAtMs !== undefined) return invite
       const revoked = { ...invite, revokedAtMs: nowMs }
       await this.#records.write([putRecord(inviteRecord, inviteKey(hash), revoked)])
@@ -146,7 +150,7 @@ export class KvAdminStore implements AdminStore {
 
   createInvited(wish: NewAccount, hash: SecretHash, nowMs: number): Promise<InvitedOutcome> {
     return this.#records.inOrder(async () => {
-      const invite = await this.#invite(hash)
+      const invite = await this.invite(hash)
       const why = invite === undefined ? 'unknown' : inviteFault(invite, nowMs)
       if (invite === undefined || why !== undefined) {
         return { kind: 'not-invited', why: why ?? 'unknown' }
@@ -195,10 +199,6 @@ export class KvAdminStore implements AdminStore {
 
   async #account(number: AccountNumber): Promise<Account | undefined> {
     return await this.#records.read(accountRecord, accountKey(number))
-  }
-
-  async #invite(hash: SecretHash): Promise<Invite | undefined> {
-    return await this.#records.read(inviteRecord, inviteKey(hash))
   }
 
   /** Takes it from the lists of those who are on its own. Who has blocked it keeps that entry, which names nobody now. */

@@ -15,7 +15,7 @@ import {
   type NatProfile,
   type PortRule,
 } from '../../../src/protocol/server/nat-profile.ts'
-import { serverErrorCodes } from '../../../src/protocol/server/messages.ts'
+import { goodbyeReasons, serverErrorCodes } from '../../../src/protocol/server/messages.ts'
 
 export function bytes(length: number): Arbitrary<Uint8Array> {
   return fc.uint8Array({ minLength: length, maxLength: length })
@@ -152,6 +152,12 @@ export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
     { kind: fc.constant('register'), handle: word(64), verifier, invite: word(128) },
     { requiredKeys: ['kind', 'handle', 'verifier'] },
   ),
+  plainRecord({
+    kind: fc.constant('replace-password'),
+    user: word(64),
+    code: word(128),
+    verifier,
+  }),
   plainRecord(
     {
       kind: fc.constant('report'),
@@ -342,16 +348,13 @@ export const serverMessages: Arbitrary<ServerMessage> = fc.oneof(
     },
     { requiredKeys: ['kind', 'code', 'text'] },
   ),
-  plainRecord({
-    kind: fc.constant('goodbye'),
-    reason: fc.constantFrom(
-      'replaced',
-      'restarting',
-      'logged-out',
-      'deleted',
-      'protocol-error',
-      'timeout',
-    ),
-    retryAfterMs,
-  }),
+  plainRecord(
+    {
+      kind: fc.constant('goodbye'),
+      reason: fc.constantFrom(...goodbyeReasons),
+      retryAfterMs,
+      spreadMs: retryAfterMs,
+    },
+    { requiredKeys: ['kind', 'reason', 'retryAfterMs'] },
+  ),
 )

@@ -31,6 +31,7 @@ export async function register(
   const salt = systemRandom.bytes(16)
   const salted = await saltedPassword(password, salt, DEFAULT_HASHING)
   const machine = new Registration({
+    kind: 'register',
     handle,
     verifier: makeVerifier(salted, salt, DEFAULT_HASHING),
   })
