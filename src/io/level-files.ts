@@ -10,8 +10,9 @@
  * | `LOG`, `LOG.old` | what LevelDB says of itself since it was opened, and the time before |
  */
 import { existsSync } from 'node:fs'
-import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { linkOrCopy } from './level-snapshot.ts'
 
 const RECORD_FILE = /^\d+\.(ldb|sst|log)$/
 
@@ -58,17 +59,6 @@ export async function setAside(directory: string): Promise<Aside> {
     }
   }
   return new Aside(directory, path)
-}
-
-/** Some file systems have no hard links. @throws the system's error */
-async function linkOrCopy(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EMLINK') throw error
-    await copyFile(from, to)
-  }
 }
 
 /** Files that were set aside: given up again when nothing was wrong, or kept for a person to look at. */

@@ -13,7 +13,6 @@ import { Alarm } from '../io/alarm.ts'
 import type { SecureStream } from '../io/byte-stream.ts'
 import { drive } from '../io/drive.ts'
 import { hostAddresses } from '../io/host-addresses.ts'
-import { openLevelStore } from '../io/level-store.ts'
 import { listenTls } from '../io/tls.ts'
 import { RELAY_ALPN } from '../protocol/relay/frames.ts'
 import { formatServerLink, SESSION_ALPN } from '../protocol/server/link.ts'
@@ -29,12 +28,12 @@ import {
 import { DataDirectory, LINK_FILE } from './data-directory.ts'
 import { addressesOf, type HostPort, resolveHostPort } from './host-port.ts'
 import { LoginThrottle } from './login-throttle.ts'
+import { openStore } from './open-store.ts'
 import type { Outside } from './outside.ts'
 import { RelayDoor } from './relay-door.ts'
 import { RelayTickets } from './relay-tickets.ts'
 import { Relay } from './relay.ts'
 import { ServerTime } from './server-time.ts'
-import { openServerStore } from './store/kv-server-store.ts'
 import type { ServerStore } from './store/server-store.ts'
 import { StunWitness } from './stun-witness.ts'
 import { Switchboard } from './switchboard.ts'
@@ -90,7 +89,7 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
   const { clock, random, logger } = options
   const directory = new DataDirectory(options.dataDirectory)
   await directory.prepare()
-  const store = await openServerStore(await openLevelStore(directory.storePath))
+  const store = await openStore(directory, { clock, logger })
   opened.add(() => store.close())
   const tls = await identityOf(options.certificate, directory, clock)
   let { isRegistrationOpen } = options

@@ -27,7 +27,7 @@ import {
 } from './key-store.ts'
 import { lastNumberOf, numbersUnder, sortable } from './keys.ts'
 import { bytesField, putRecord } from './record.ts'
-import { Records } from './records.ts'
+import { type OnDamage, Records } from './records.ts'
 
 const deviceField = z.object({
   identity: bytesField,
@@ -49,8 +49,8 @@ const NO_CHAIN = new Uint8Array(32)
 export class KvKeyStore implements KeyStore {
   readonly #records: Records
 
-  constructor(store: Store) {
-    this.#records = new Records(store)
+  constructor(store: Store, onDamage?: OnDamage) {
+    this.#records = new Records(store, onDamage)
   }
 
   publish(

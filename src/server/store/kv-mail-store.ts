@@ -12,13 +12,12 @@
  * are judged without reading; it changes only with the disk, but for what is on its way there.
  */
 import { z } from 'zod'
-import { concatBytes, equalBytes, toHex } from '../../core/bytes.ts'
+import { toHex } from '../../core/bytes.ts'
 import type { Store, StoreChange } from '../../core/store.ts'
 import type { AccountNumber, MailSeq } from '../../protocol/server/messages.ts'
 import { lastNumberOf, numbersUnder, sortable } from './keys.ts'
 import { type BoxEntry, MailBox } from './mail-box.ts'
 import {
-  MAIL_LIMITS,
   type Mail,
   type MailLimits,
   type MailOutcome,
@@ -26,25 +25,15 @@ import {
   type MailStore,
   type NewMail,
 } from './mail-store.ts'
-import { checksumOf, CHECKSUM_BYTES, damaged, putRecord } from './record.ts'
-import { Records } from './records.ts'
+import { isIntact, putBytes, putRecord, readBytes } from './record.ts'
+import { type OnDamage, Records } from './records.ts'
+import { ageRecord, indexRecord, nextRecord } from './mail-records.ts'
 
 /** Messages whose index entries are kept in memory; some 40 MB. Beyond it, whole owners are forgotten, oldest use first. */
 const MOST_ENTRIES = 200_000
 
 /** How many old messages are deleted in one write. */
 const FORGET_AT_ONCE = 256
-
-const nextRecord = z.object({ next: z.number() })
-const ageRecord = z.object({ ms: z.number() })
-const indexRecord = z.object({
-  from: z.number(),
-  /** Hex: the sender's device, and the message's id. */
-  device: z.string(),
-  message: z.string(),
-  bytes: z.number(),
-  ageMs: z.number(),
-})
 
 type Index = z.output<typeof indexRecord>
 
@@ -56,8 +45,8 @@ export class KvMailStore implements MailStore {
   readonly #tails = new Map<AccountNumber, Promise<unknown>>() // BOUNDED: owners whose mail is being changed
   #ageMs: number | undefined
 
-  constructor(store: Store, limits: MailLimits = MAIL_LIMITS) {
-    this.#records = new Records(store)
+  constructor(store: Store, limits: MailLimits, onDamage?: OnDamage) {
+    this.#records = new Records(store, onDamage)
     this.#limits = limits
   }
 
@@ -84,6 +73,7 @@ export class KvMailStore implements MailStore {
       bytes += index.bytes
       if (mails.length > 0 && bytes > most.bytes) break
       const body = await this.#body(owner, seq)
+      if (body === undefined) continue
       const messageId = Uint8Array.from(Buffer.from(index.message, 'hex'))
       mails.push({ seq, from: index.from, messageId, body })
       if (mails.length >= most.messages) break
@@ -292,12 +282,15 @@ export class KvMailStore implements MailStore {
     return old
   }
 
-  async #body(owner: AccountNumber, seq: MailSeq): Promise<Uint8Array> {
+  /** `undefined` where it is damaged or gone: the others of its owner are delivered all the same. */
+  async #body(owner: AccountNumber, seq: MailSeq): Promise<Uint8Array | undefined> {
     const key = bodyKey(owner, seq)
-    const bytes = (await this.#records.bytes(key)) ?? new Uint8Array(0)
-    const body = bytes.subarray(CHECKSUM_BYTES)
-    if (!equalBytes(bytes.subarray(0, CHECKSUM_BYTES), checksumOf(key, body))) throw damaged(key)
-    return body
+    const bytes = await this.#records.bytes(key)
+    if (bytes !== undefined && isIntact(key, bytes)) return readBytes(key, bytes)
+    // What was removed while we read has lost its index too, and is no damage.
+    const isThere = (await this.#records.bytes(indexKey(owner, seq))) !== undefined
+    if (isThere) this.#records.tellDamage(key)
+    return undefined
   }
 
   async #age(): Promise<number> {
@@ -312,11 +305,7 @@ function mailChanges(
   index: Index,
   body: Uint8Array,
 ): readonly StoreChange[] {
-  const key = bodyKey(owner, seq)
-  return [
-    putRecord(indexRecord, indexKey(owner, seq), index),
-    { kind: 'put', key, value: concatBytes(checksumOf(key, body), body) },
-  ]
+  return [putRecord(indexRecord, indexKey(owner, seq), index), putBytes(bodyKey(owner, seq), body)]
 }
 
 function seqsOf(entries: readonly BoxEntry[]): readonly MailSeq[] {

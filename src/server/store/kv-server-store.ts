@@ -38,7 +38,7 @@ import { KvSessionStore } from './kv-session-store.ts'
 import { MAIL_LIMITS, type MailLimits } from './mail-store.ts'
 import { newAccount } from './new-account.ts'
 import { bytesField, putRecord } from './record.ts'
-import { Records } from './records.ts'
+import { type OnDamage, Records } from './records.ts'
 import { RosterLog } from './roster-log.ts'
 import {
   accountKey,
@@ -101,15 +101,17 @@ export const STORE_LIMITS: StoreLimits = {
 }
 
 /**
- * The store belongs to what is returned, and is closed with it, or when this fails.
+ * The store belongs to what is returned, and is closed with it, or when this fails. `onDamage` is told of damaged
+ * records that were passed over, each time they are met.
  *
  * @throws HollerError `STORE_UNUSABLE` when a newer holler-server has written the store
  */
 export async function openServerStore(
   store: Store,
   limits: StoreLimits = STORE_LIMITS,
+  onDamage?: OnDamage,
 ): Promise<ServerStore> {
-  const opened = new KvServerStore(store, limits)
+  const opened = new KvServerStore(store, limits, onDamage)
   try {
     await opened.checkFormat()
     return opened
@@ -129,12 +131,12 @@ class KvServerStore implements ServerStore {
   readonly #records: Records
   readonly #limits: StoreLimits
 
-  constructor(store: Store, limits: StoreLimits) {
-    this.keys = new KvKeyStore(store)
-    this.mail = new KvMailStore(store, limits.mail)
+  constructor(store: Store, limits: StoreLimits, onDamage?: OnDamage) {
+    this.keys = new KvKeyStore(store, onDamage)
+    this.mail = new KvMailStore(store, limits.mail, onDamage)
     this.sessions = new KvSessionStore(store)
     this.#store = store
-    this.#records = new Records(store)
+    this.#records = new Records(store, onDamage)
     this.#log = new RosterLog(this.#records)
     this.#limits = limits
     const { mail, keys } = this

@@ -1,13 +1,12 @@
-import { z } from 'zod'
 import type { StoreChange } from '../../core/store.ts'
 import { FIRST_ACCOUNT_NUMBER } from '../handle.ts'
+import { nextRecord } from './mail-records.ts'
 import { putRecord } from './record.ts'
 import type { Records } from './records.ts'
 import { accountKey, accountRecord, handleKey, handleRecord } from './server-records.ts'
 import type { Account, NewAccount } from './account.ts'
 
 const NEXT_NUMBER = 'next-number'
-const nextNumberRecord = z.object({ next: z.number() })
 
 /** The account and what is to be written for it, in `inOrder`; `undefined` when the handle is taken. */
 export async function newAccount(
@@ -15,11 +14,11 @@ export async function newAccount(
   { handle, verifier, createdAtMs }: NewAccount,
 ): Promise<{ readonly account: Account; readonly changes: readonly StoreChange[] } | undefined> {
   if ((await records.read(handleRecord, handleKey(handle))) !== undefined) return undefined
-  const number = (await records.read(nextNumberRecord, NEXT_NUMBER))?.next ?? FIRST_ACCOUNT_NUMBER
+  const number = (await records.read(nextRecord, NEXT_NUMBER))?.next ?? FIRST_ACCOUNT_NUMBER
   const startsInvisible = false
   const account = { number, handle, verifier, createdAtMs, startsInvisible, revision: 1 }
   const changes = [
-    putRecord(nextNumberRecord, NEXT_NUMBER, { next: number + 1 }),
+    putRecord(nextRecord, NEXT_NUMBER, { next: number + 1 }),
     putRecord(accountRecord, accountKey(number), account),
     putRecord(handleRecord, handleKey(handle), { number }),
   ]

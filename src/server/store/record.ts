@@ -8,7 +8,7 @@ import { HollerError } from '../../core/holler-error.ts'
 import type { StoreChange } from '../../core/store.ts'
 import { sha256 } from '../../crypto/hash.ts'
 
-export const CHECKSUM_BYTES = 8
+const CHECKSUM_BYTES = 8
 
 /** Bytes are base64 on disk. */
 export const bytesField = z.codec(
@@ -22,8 +22,7 @@ export function putRecord<S extends z.ZodType>(
   key: string,
   value: z.output<S>,
 ): StoreChange {
-  const json = utf8(JSON.stringify(z.encode(schema, value)))
-  return { kind: 'put', key, value: concatBytes(checksumOf(key, json), json) }
+  return putBytes(key, utf8(JSON.stringify(z.encode(schema, value))))
 }
 
 /** @throws HollerError `STORE_UNUSABLE` when this is not what was once written under the key. */
@@ -32,8 +31,8 @@ export function readRecord<S extends z.ZodType>(
   key: string,
   bytes: Uint8Array,
 ): z.output<S> {
+  if (!isIntact(key, bytes)) throw damaged(key)
   const json = bytes.subarray(CHECKSUM_BYTES)
-  if (!equalBytes(bytes.subarray(0, CHECKSUM_BYTES), checksumOf(key, json))) throw damaged(key)
   try {
     return z.decode(schema, JSON.parse(Buffer.from(json).toString('utf8')) as z.input<S>)
   } catch (error) {
@@ -41,7 +40,24 @@ export function readRecord<S extends z.ZodType>(
   }
 }
 
-export function checksumOf(key: string, value: Uint8Array): Uint8Array {
+/** Whether these are the bytes that were once written under the key, of whatever kind. */
+export function isIntact(key: string, bytes: Uint8Array): boolean {
+  const content = bytes.subarray(CHECKSUM_BYTES)
+  return equalBytes(bytes.subarray(0, CHECKSUM_BYTES), checksumOf(key, content))
+}
+
+/** Bytes as they are, behind their checksum. */
+export function putBytes(key: string, bytes: Uint8Array): StoreChange {
+  return { kind: 'put', key, value: concatBytes(checksumOf(key, bytes), bytes) }
+}
+
+/** @throws HollerError `STORE_UNUSABLE` when this is not what was once written under the key. */
+export function readBytes(key: string, bytes: Uint8Array): Uint8Array {
+  if (!isIntact(key, bytes)) throw damaged(key)
+  return bytes.subarray(CHECKSUM_BYTES)
+}
+
+function checksumOf(key: string, value: Uint8Array): Uint8Array {
   return sha256(utf8(key), Uint8Array.of(0), value).subarray(0, CHECKSUM_BYTES)
 }
 
@@ -52,6 +68,6 @@ export function storeFailure(error: unknown): HollerError {
   return new HollerError('STORE_UNUSABLE', `The store failed: ${why}`, { cause: error })
 }
 
-export function damaged(key: string, cause?: unknown): HollerError {
+function damaged(key: string, cause?: unknown): HollerError {
   return new HollerError('STORE_UNUSABLE', `The record "${key}" in the store is damaged`, { cause })
 }

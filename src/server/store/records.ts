@@ -4,17 +4,22 @@
  */
 import type { z } from 'zod'
 import type { Store, StoreChange, StoreRange } from '../../core/store.ts'
-import { readRecord, storeFailure } from './record.ts'
+import { isIntact, readRecord, storeFailure } from './record.ts'
+
+/** Told of a damaged record that was passed over. */
+export type OnDamage = (key: string) => void
 
 export class Records {
   readonly #store: Store
+  readonly #onDamage: OnDamage
   #lastChange: Promise<unknown> = Promise.resolve()
 
-  constructor(store: Store) {
+  constructor(store: Store, onDamage: OnDamage = () => undefined) {
     this.#store = store
+    this.#onDamage = onDamage
   }
 
-  /** @throws HollerError `STORE_UNUSABLE` */
+  /** @throws HollerError `STORE_UNUSABLE`, also when the record is damaged */
   async read<S extends z.ZodType>(schema: S, key: string): Promise<z.output<S> | undefined> {
     const value = await this.bytes(key)
     return value === undefined ? undefined : readRecord(schema, key, value)
@@ -29,14 +34,15 @@ export class Records {
     }
   }
 
-  /** @throws HollerError `STORE_UNUSABLE` */
+  /** Damaged records are told and passed over: one must not take the whole list with it. @throws as above */
   async *range<S extends z.ZodType>(
     schema: S,
     range: StoreRange,
   ): AsyncIterable<{ readonly key: string; readonly value: z.output<S> }> {
     try {
       for await (const [key, bytes] of this.#store.range(range)) {
-        yield { key, value: readRecord(schema, key, bytes) }
+        if (isIntact(key, bytes)) yield { key, value: readRecord(schema, key, bytes) }
+        else this.#onDamage(key)
       }
     } catch (error) {
       throw storeFailure(error)
@@ -52,6 +58,10 @@ export class Records {
       throw storeFailure(error)
     }
     return keys
+  }
+
+  tellDamage(key: string): void {
+    this.#onDamage(key)
   }
 
   /** Resolves when the changes are on disk. @throws HollerError `STORE_UNUSABLE` */
