@@ -23,6 +23,8 @@ export interface DatagramSocket {
   sendBatch?(to: Endpoint, bytes: Uint8Array, segmentBytes: number): void
   /** There is one handler; setting it again replaces it. */
   onDatagram(handler: DatagramHandler): void
+  /** Called when the system has no way to where a datagram was to go: the host may be somewhere else. One handler. */
+  onUnreachable?(handler: () => void): void
   /**
    * Whether datagrams leave with "don't fragment" set and are never fragmented here either: one that is larger than
    * the path carries is lost, as path MTU discovery wants it (RFC 8899 §3). False when the system or the process has

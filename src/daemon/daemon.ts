@@ -143,6 +143,7 @@ export class Daemon {
     this.network.attach({
       handlePeerEvent: (event, now) => this.#active?.account.sessions.handlePeerEvent(event, now),
       handleNetworkChanged: () => this.#handleNetworkChanged(),
+      handleMoved: () => this.#active?.session.networkChanged(this.network.addresses),
       handleOtherAddresses: () => this.#tellAddresses(),
     })
     this.#stopTimer = every(options.clock, EXPIRY_CHECK_MS, () => this.#expire())

@@ -4,9 +4,9 @@
  */
 import type { Clock } from '../core/clock.ts'
 import type { DatagramSocket } from '../core/datagram-socket.ts'
-import type { Endpoint } from '../core/endpoint.ts'
+import { type Endpoint, formatEndpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
-import type { Instant } from '../core/instant.ts'
+import { after, type Instant } from '../core/instant.ts'
 import type { Logger } from '../core/logger.ts'
 import type { SocketId } from '../core/machine.ts'
 import type { Random } from '../core/random.ts'
@@ -35,6 +35,9 @@ import type { ConnectServer } from './server-session.ts'
 
 /** A port that is free for IPv4 is nearly always free for IPv6; where it is not, another one is. */
 const BIND_ATTEMPTS = 8
+
+/** A candidate that cannot be reached from here says so with each probe; a look costs 0.2 ms. */
+const LOOK_EVERY_MS = 200
 
 export interface BindAddress {
   readonly address: string
@@ -72,6 +75,8 @@ export interface NetworkHandlers {
   handlePeerEvent(event: PeerEvent, now: Instant): void
   /** The host has other addresses, or has slept. */
   handleNetworkChanged(): void
+  /** Our packets come out of the NAT elsewhere: what it knew of us, TCP included, it may have forgotten. */
+  handleMoved(): void
   /** The host has other addresses, or is seen under others. */
   handleOtherAddresses(): void
 }
@@ -85,9 +90,12 @@ export class Network {
   readonly #extraSockets: ExtraSockets
   readonly #watch: NetworkWatch
   #handlers: NetworkHandlers | undefined
+  #lookedAt: Instant | undefined
   #server: ServerLinkAddress | undefined
   #addresses: readonly string[] = []
   #publicAddresses: readonly Endpoint[] = []
+  /** The last public addresses that there were. */
+  #seenAs = ''
   #forwarding: PortForwarding | undefined
   #profiler: NatProfiler | undefined
 
@@ -138,6 +146,15 @@ export class Network {
         : { usesMonitor: false, gateways: () => Promise.resolve([]) }),
       ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
     })
+    for (const socket of sockets) socket.onUnreachable?.(() => this.#handleUnreachable())
+  }
+
+  /** Nothing can be sent there, as the system says: a change of network that nobody has told us of yet, or no IPv6. */
+  #handleUnreachable(): void {
+    const now = this.#options.clock.now()
+    if (this.#lookedAt !== undefined && now < after(this.#lookedAt, LOOK_EVERY_MS)) return
+    this.#lookedAt = now
+    this.#watch.look()
   }
 
   /** Who is told; nothing of importance happens before an account is set. */
@@ -239,8 +256,7 @@ export class Network {
   #handle(event: PeerEndpointEvent, now: Instant): void {
     switch (event.kind) {
       case 'public-address':
-        this.#publicAddresses = event.endpoints
-        this.#handlers?.handleOtherAddresses()
+        this.#takePublicAddresses(event.endpoints)
         this.#forwarding?.check()
         this.#profiler?.follow(event.endpoints, this.#endpoint.stunServers, this.#addresses)
         return
@@ -264,6 +280,17 @@ export class Network {
         this.#handlers?.handlePeerEvent(event, now)
         return
     }
+  }
+
+  #takePublicAddresses(endpoints: readonly Endpoint[]): void {
+    this.#publicAddresses = endpoints
+    const seenAs = endpoints.map(formatEndpoint).join()
+    if (seenAs !== '' && this.#seenAs !== '' && seenAs !== this.#seenAs) {
+      this.#options.logger.info('The public address changed', { endpoints: seenAs })
+      this.#handlers?.handleMoved()
+    }
+    if (seenAs !== '') this.#seenAs = seenAs
+    this.#handlers?.handleOtherAddresses()
   }
 
   async #connectRelay(): Promise<SecureStream> {

@@ -259,7 +259,7 @@ export class PeerSession {
     if (connection === undefined || !this.isConnected) return false
     const isTaken = connection.send(now, message)
     this.#paths.dataFlowed(now)
-    this.#stalls.watch(now, connection.stats, this.#paths.heardOnPath)
+    this.#stalls.watch(now, this.#paths.heardOnPath)
     this.#settle(now)
     return isTaken
   }

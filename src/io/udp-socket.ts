@@ -29,6 +29,9 @@ const PMTUDISC_WANT = 1
 /** Sets DF and forgets what ICMP said of the path, which anybody may have sent: only the interface's MTU counts. */
 const PMTUDISC_PROBE = 3
 
+/** What the kernel says of a datagram when an interface, an address or a route is not there any more. */
+const NO_WAY = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'EINVAL'])
+
 // Endpoints are literal addresses, so dgram's way through DNS for each send is skipped: 12 % of its cost.
 const literalLookup: NonNullable<SocketOptions['lookup']> = (address, _options, callback) => {
   callback(null, address, address.includes(':') ? 6 : 4)
@@ -73,6 +76,8 @@ class UdpSocket implements DatagramSocket {
   readonly #batches: BatchSender | undefined
   readonly #lengthOf: DatagramLength | undefined
   #handler: DatagramHandler = () => undefined
+  #onUnreachable: () => void = () => undefined
+  #isAsking = false
   #isClosed = false
   #sender: { readonly address: string; readonly endpoint: Endpoint } | undefined
 
@@ -88,16 +93,17 @@ class UdpSocket implements DatagramSocket {
     }
     promised.socket.on('message', (bytes, from) => this.#receive(bytes, from.address, from.port))
     // ICMP errors and the like: the datagram is lost, and loss is what every protocol above copes with.
-    promised.socket.on('error', () => undefined)
+    promised.socket.on('error', (error) => this.#handleError(error))
   }
 
   send(to: Endpoint, bytes: Uint8Array, ttl?: number): void {
     if (this.#isClosed || to.port === 0) return
     try {
-      if (ttl === undefined) this.#promised.socket.send(bytes, to.port, to.address)
+      if (ttl === undefined) this.#send(to, bytes)
       else this.#sendWithTtl(to, bytes, ttl)
-    } catch {
-      // As above: ENETUNREACH and EMSGSIZE may also be thrown at once. A datagram that cannot be sent is lost.
+    } catch (error) {
+      this.#isAsking = false
+      this.#handleError(error) // ENETUNREACH and EMSGSIZE may also be thrown at once
     }
   }
 
@@ -115,6 +121,10 @@ class UdpSocket implements DatagramSocket {
     this.#handler = handler
   }
 
+  onUnreachable(handler: () => void): void {
+    this.#onUnreachable = handler
+  }
+
   setDontFragment(isOn: boolean): boolean {
     const fd = this.#isClosed ? undefined : socketDescriptor(this.#promised.socket)
     if (fd === undefined) return false
@@ -127,6 +137,24 @@ class UdpSocket implements DatagramSocket {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#promised.close()
+  }
+
+  // dgram tells of failure only who gave it a callback, which costs a tick: one in each turn of the event loop is enough.
+  #send({ address, port }: Endpoint, bytes: Uint8Array): void {
+    const { socket } = this.#promised
+    if (this.#isAsking) {
+      socket.send(bytes, port, address)
+      return
+    }
+    this.#isAsking = true
+    socket.send(bytes, port, address, (error) => {
+      this.#isAsking = false
+      if (error !== null) this.#handleError(error)
+    })
+  }
+
+  #handleError(error: unknown): void {
+    if (NO_WAY.has((error as NodeJS.ErrnoException).code ?? '')) this.#onUnreachable()
   }
 
   #receive(bytes: Uint8Array, address: string, port: number): void {
@@ -158,7 +186,7 @@ class UdpSocket implements DatagramSocket {
     const { socket } = this.#promised
     socket.setTTL(ttl)
     try {
-      socket.send(bytes, to.port, to.address)
+      this.#send(to, bytes)
     } finally {
       socket.setTTL(DEFAULT_TTL)
     }

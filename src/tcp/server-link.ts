@@ -86,6 +86,8 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
   #secret: SaltedSecret | undefined
   /** Our own end of the connection. */
   #local: Endpoint | undefined
+  /** The network changed and nothing was heard since: if the session ends now, it is not the server that ended it. */
+  #isShaken = false
   #lastId: RequestId = 0
   #violations = 0
   #unknownMessages = 0
@@ -153,7 +155,10 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
       case 'logging-in':
       case 'online':
         if (this.#isCutOff(addresses)) this.#reconnect(now)
-        else if (this.#state.kind === 'online') this.#state.heartbeat.probed(now, this.#ping())
+        else if (this.#state.kind === 'online') {
+          this.#isShaken = true
+          this.#state.heartbeat.probed(now, this.#ping())
+        }
         return
       case 'idle':
       case 'leaving':
@@ -296,6 +301,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
   }
 
   #handleFrame(now: Instant, frame: Uint8Array): void {
+    this.#isShaken = false
     const message = decodeServerMessage(frame)
     if (message.ok) {
       this.#handleMessage(now, message.value)
@@ -421,6 +427,14 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     this.#state = { kind: 'waiting', retryAt: after(now, retryInMs) }
     this.#failPending('The session with the server has ended')
     this.#events.push({ kind: 'offline', why: end.why, text: end.text, retryInMs })
+    if (this.#isShaken) this.#connectSoon(now)
+  }
+
+  /** Nobody else has the same reason to come back in this moment: there is no storm to spread. */
+  #connectSoon(now: Instant): void {
+    this.#isShaken = false
+    this.#backoff.reset()
+    this.#connect(now)
   }
 
   #noteRefusal(code: LinkRefusal): void {
@@ -430,6 +444,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
 
   #rest(event: ServerLinkEvent): void {
     this.#state = IDLE
+    this.#isShaken = false
     this.#failPending('The session with the server has ended')
     this.#events.push(event)
   }

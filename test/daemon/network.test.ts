@@ -23,6 +23,7 @@ async function change(network: Network): Promise<void> {
     network.attach({
       handlePeerEvent: () => undefined,
       handleNetworkChanged: () => resolve(),
+      handleMoved: () => undefined,
       handleOtherAddresses: () => undefined,
     })
   })

@@ -42,6 +42,19 @@ describe('openUdpSocket()', () => {
     })
   })
 
+  it('tells when the system knows no way to where a datagram is to go', async () => {
+    const socket = await openUdpSocket(anyPort)
+    const told = new Promise<void>((resolve) => socket.onUnreachable?.(resolve))
+
+    socket.send(
+      { family: 4, address: '192.0.2.1', port: 9 },
+      Buffer.from('from loopback into the world'),
+    )
+
+    await told
+    await socket.close()
+  })
+
   it('goes on after a datagram that cannot be sent, and after closing', async () => {
     const socket = await openUdpSocket(anyPort)
     const nobody: Endpoint = { family: 4, address: '127.0.0.1', port: 9 }

@@ -563,6 +563,33 @@ describe('ServerLink, heartbeat', () => {
     assert.equal(offlineOf(dead).why, 'silent')
   })
 
+  it('connects anew without waiting when it ends before anything was heard after a change of network', () => {
+    for (const ends of ['reset', 'silent'] as const) {
+      const bench = online()
+      bench.do((now) => bench.link.networkChanged(now, OWN))
+      bench.takeOutputs()
+
+      if (ends === 'reset') bench.disconnected()
+      else bench.pass(3_000)
+      assert.equal(offlineOf(bench).why, ends === 'reset' ? 'closed' : 'silent')
+      assert.equal(bench.takeOutputs().at(-1), 'connect')
+
+      bench.disconnected() // the network is still away: now it waits as ever
+      assert.deepEqual(bench.takeOutputs(), [])
+    }
+  })
+
+  it('waits as ever when something was heard since the network changed', () => {
+    const bench = online()
+    bench.do((now) => bench.link.networkChanged(now, OWN))
+    bench.say({ kind: 'pong', id: bench.said('ping').id, timeMs: 1 })
+    bench.takeOutputs()
+
+    bench.disconnected()
+
+    assert.deepEqual(bench.takeOutputs(), [])
+  })
+
   it('connects anew at once where its own address is gone', () => {
     const bench = online()
     bench.takeOutputs()
