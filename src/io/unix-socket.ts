@@ -5,6 +5,9 @@ import { createConnection, createServer, type Server } from 'node:net'
 import { HollerError } from '../core/holler-error.ts'
 import { type ByteStream, byteStream } from './byte-stream.ts'
 
+/** `sun_path` of Linux, without its end; longer ones would be cut off silently. */
+const MOST_PATH_BYTES = 107
+
 export interface ListenUnix {
   readonly path: string
   /** The socket file's permissions, for example 0o660: connecting takes write permission. */
@@ -18,6 +21,10 @@ export interface ListenUnix {
  * @throws HollerError `ALREADY_RUNNING` when somebody answers there, `CONFIG_INVALID` when the path cannot be used.
  */
 export async function listenUnix(options: ListenUnix): Promise<{ close(): Promise<void> }> {
+  if (Buffer.byteLength(options.path) > MOST_PATH_BYTES) {
+    const why = `longer than the ${MOST_PATH_BYTES} bytes that the system allows`
+    throw new HollerError('CONFIG_INVALID', `Cannot make the socket "${options.path}": ${why}`)
+  }
   await removeStale(options.path)
   const server = createServer({ allowHalfOpen: true }, (socket) =>
     options.onStream(byteStream(socket)),

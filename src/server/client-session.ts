@@ -29,7 +29,7 @@ export interface ClientSession {
   /** Resolves when the next page of a long list may be sent, or the session has ended. */
   mayPage(): Promise<void>
   /** Says goodbye and closes. */
-  end(reason: Goodbye['reason'], retryAfterMs?: number): void
+  end(reason: Goodbye['reason'], retryAfterMs?: number, spreadMs?: number): void
 }
 
 export function reportOf(message: Report): ClientReport {

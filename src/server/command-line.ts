@@ -5,6 +5,8 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { type ErrorCode, HollerError } from '../core/holler-error.ts'
+import { AdminFailure, type AdminFailureKind } from './admin/admin-client.ts'
+import { declareAdmin } from './admin/commands.ts'
 import type { CommandOutside } from './command-outside.ts'
 import { DataDirectory, LINK_FILE } from './data-directory.ts'
 import {
@@ -33,6 +35,7 @@ const exits = {
   software: 70, // EX_SOFTWARE
   cannotCreate: 73, // EX_CANTCREAT
   tryLater: 75, // EX_TEMPFAIL
+  notPermitted: 77, // EX_NOPERM
   configuration: 78, // EX_CONFIG
 } as const
 
@@ -44,6 +47,15 @@ const exitOfError: Partial<Record<ErrorCode, number>> = {
   NOT_FOUND: exits.noInput,
 }
 
+const exitOfFailure: Partial<Record<AdminFailureKind, number>> = {
+  invalid_params: exits.usage,
+  not_found: exits.noInput,
+  unreachable: exits.unavailable,
+  too_large: exits.tryLater,
+  busy: exits.tryLater,
+  not_permitted: exits.notPermitted,
+}
+
 const EXAMPLES = `
 Examples:
   holler-server --data /var/lib/holler-server
@@ -51,12 +63,15 @@ Examples:
   holler-server --data ./community --udp 192.0.2.10:3478 --udp-alt 192.0.2.11:3479
   holler-server link --data ./community
   holler-server config check --config ./server.toml
+  holler-server invite create --uses 5 --expires 2d --data ./community
+  holler-server account list --data ./community
 
 A flag comes before the variable HOLLER_SERVER_NAME, that before the file, that before the default. SIGHUP reads the
 file again; a bad one is told in the log, and the old settings stay.
 
-Exit status: 0 ended by SIGTERM or SIGINT, 64 usage, 66 no link yet, 69 port taken, 70 internal error,
-  73 data directory unusable, 75 another server uses the data directory, 78 configuration or address unusable.`
+Exit status: 0 ended by SIGTERM or SIGINT, 64 usage, 66 no such account, invitation or link, 69 port taken or
+  no server answers, 70 internal error, 73 data directory unusable, 75 another server uses the data directory,
+  77 not permitted, 78 configuration or address unusable.`
 
 /** Runs one command line to its end. The result is the exit status; failures have been told on stderr. */
 export async function runCommandLine(
@@ -68,6 +83,10 @@ export async function runCommandLine(
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exits.usage
+    if (error instanceof AdminFailure) {
+      outside.stderr.write(`holler-server: ${error.message}\n`)
+      return exitOfFailure[error.kind] ?? exits.software
+    }
     if (error instanceof HollerError) {
       outside.stderr.write(`holler-server: ${error.message}\n`)
       if (error instanceof DataNotNamed) return exits.usage
@@ -85,7 +104,7 @@ async function serve(flags: Flags, outside: CommandOutside): Promise<void> {
   const wanted = serverSettings(settings)
   // Loaded only to serve: the other commands are quick.
   const { serveUntilEnd } = await import('./serve.ts')
-  await serveUntilEnd({ settings, wanted, read, outside })
+  await serveUntilEnd({ settings, wanted, read, outside, version: version() })
 }
 
 /** Prints the link of the last start, whether the server runs now or not. */
@@ -149,6 +168,11 @@ function createProgram(outside: CommandOutside): Command {
     .description('check every setting, and show where each comes from')
     .option('--config <file>', 'the file to check')
     .action((_options: unknown, command: Command) => checkConfig(flagsOf(command), outside))
+  declareAdmin(program, {
+    outside,
+    placed: (command) => placed(command).addOption(settingOption('admin-socket')),
+    settings: (command) => readSettings(inputOf(flagsOf(command), outside)),
+  })
   return program
 }
 

@@ -18,6 +18,7 @@ export interface ServeOptions {
   /** Reads the settings again. */
   readonly read: () => Promise<Settings>
   readonly outside: CommandOutside
+  readonly version: string
 }
 
 /** Resolves when the server has ended. @throws HollerError as `startServer` does. */
@@ -35,6 +36,7 @@ export async function serveUntilEnd(options: ServeOptions): Promise<void> {
     clock: systemClock,
     random: systemRandom,
     logger,
+    version: options.version,
   })
   let changes: Promise<void> = Promise.resolve()
   outside.onReload(() => {
@@ -42,7 +44,7 @@ export async function serveUntilEnd(options: ServeOptions): Promise<void> {
   })
   outside.stdout.write(`${server.link}\n`)
   await manager.tell('READY=1', `STATUS=Serving ${server.link}`)
-  const why = await outside.ending()
+  const why = await Promise.race([outside.ending(), server.drained.then(() => 'drained')])
   logger.info('ending', { why })
   await manager.tell('STOPPING=1')
   await server.close()

@@ -29,6 +29,7 @@ import { DataDirectory, LINK_FILE } from './data-directory.ts'
 import { addressesOf, type HostPort, resolveHostPort } from './host-port.ts'
 import { LoginThrottle } from './login-throttle.ts'
 import { openStore } from './open-store.ts'
+import { Operation } from './operation.ts'
 import type { Outside } from './outside.ts'
 import { RelayDoor } from './relay-door.ts'
 import { RelayTickets } from './relay-tickets.ts'
@@ -55,6 +56,10 @@ export interface ServerOptions {
   readonly isRegistrationOpen: boolean
   /** Instead of the one that the server makes for itself. */
   readonly certificate?: GivenCertificate
+  /** Where administration is served; nowhere when absent. */
+  readonly adminSocket?: string
+  /** The server's own, for administrators. */
+  readonly version?: string
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -70,6 +75,8 @@ export interface RunningServer {
   readonly udp: readonly Endpoint[]
   /** Certificate files are read again. @throws HollerError `CONFIG_INVALID`, and everything stays as it was. */
   reload(settings: Reloaded): Promise<void>
+  /** Resolves when an administrator has drained the server: it is to be closed then. */
+  readonly drained: Promise<void>
   /** Says goodbye to everybody, and lets go of everything. */
   close(): Promise<void>
 }
@@ -104,7 +111,15 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
   const time = new ServerTime(clock)
   let isHome: (address: string) => boolean = () => false // nobody is logged in yet
   const mayDelay = ({ address }: Endpoint): boolean => isHome(address)
-  const door = serveUdp(sockets, { extra, mayDelay, witness, time, relayKeys, options, opened })
+  const { door, service } = serveUdp(sockets, {
+    extra,
+    mayDelay,
+    witness,
+    time,
+    relayKeys,
+    options,
+    opened,
+  })
 
   const udp = [...sockets.values()].map((socket) => socket.local)
   const publicAddresses =
@@ -154,6 +169,18 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     ...(tls.pin === undefined ? {} : { pin: tls.pin }),
   })
   await directory.write(LINK_FILE, `${link}\n`)
+  const operation = await Operation.open({
+    store,
+    switchboard,
+    outside,
+    link,
+    version: options.version ?? '',
+    udpStats: () => service.stats,
+    isRegistrationOpen: () => isRegistrationOpen,
+    stopAccepting: () => void listener.close(), // its end is waited for when everything ends
+    ...(options.adminSocket === undefined ? {} : { adminSocket: options.adminSocket }),
+  })
+  opened.add(() => operation.close())
   logger.info('listening', { tcp: formatEndpoint(tcp), udp: udp.map(formatEndpoint) })
   return {
     link,
@@ -165,6 +192,7 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
       }
       isRegistrationOpen = settings.isRegistrationOpen
     },
+    drained: operation.drained,
     close: () => opened.close(),
   }
 }
@@ -210,7 +238,7 @@ interface UdpParts {
 function serveUdp(
   sockets: NamedSockets,
   { extra, mayDelay, witness, time, relayKeys, options, opened }: UdpParts,
-): RelayDoor {
+): { readonly door: RelayDoor; readonly service: UdpService } {
   const { clock, random } = options
   const stun = new BindingServer({
     sockets: [
@@ -237,7 +265,7 @@ function serveUdp(
     driver.stop()
     return Promise.resolve()
   })
-  return door
+  return { door, service }
 }
 
 function outsideOf({ clock, random, logger }: ServerOptions): Outside {

@@ -146,9 +146,10 @@ export class Session implements OpenSession {
     return this.#messages.mayPage()
   }
 
-  end(reason: Goodbye['reason'], retryAfterMs = 0): void {
+  end(reason: Goodbye['reason'], retryAfterMs = 0, spreadMs?: number): void {
     if (!this.isOpen) return
-    this.send({ kind: 'goodbye', reason, retryAfterMs })
+    const spread = spreadMs === undefined ? {} : { spreadMs }
+    this.send({ kind: 'goodbye', reason, retryAfterMs, ...spread })
     this.#messages.close()
     this.#finish(reason, reason)
   }

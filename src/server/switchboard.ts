@@ -7,7 +7,6 @@
  */
 import type { Endpoint } from '../core/endpoint.ts'
 import { earliest, type Instant } from '../core/instant.ts'
-import { integerBetween } from '../core/random.ts'
 import type { SecureStream } from '../io/byte-stream.ts'
 import { encodeServerMessage } from '../protocol/server/encode.ts'
 import type {
@@ -63,6 +62,12 @@ export interface SwitchboardOptions {
   readonly servicesFor: (stream: SecureStream) => readonly Endpoint[]
   readonly isWitnessed: (now: Instant, endpoint: Endpoint) => boolean
   readonly tickets?: RelayTickets
+}
+
+/** When the clients of a server that goes down are to come back. */
+export interface ComeBack {
+  readonly afterMs?: number
+  readonly spreadMs?: number
 }
 
 export interface SwitchboardStats {
@@ -133,14 +138,22 @@ export class Switchboard implements SessionServices {
     else new Session(stream, this, this.#outside).start()
   }
 
-  /** Tells every client that the server restarts, and when to come back: not all in the same second. */
-  close(): void {
+  /**
+   * Takes nobody new, and tells every client that the server restarts and when to come back: from `afterMs` on, at a
+   * random time of `spreadMs`, so that a restarted server is not found by all in the same second.
+   */
+  close({ afterMs = RESTART_MS, spreadMs = this.usualSpreadMs }: ComeBack = {}): void {
     this.#isClosed = true
     this.#alarm.clear()
-    const spreadMs = RESTART_MS + (this.#sessions.size / RECONNECTS_PER_SECOND) * 1000
+    const wait = { afterMs: Math.round(afterMs), spreadMs: Math.round(spreadMs) }
     for (const session of [...this.#sessions]) {
-      session.end('restarting', integerBetween(this.#outside.random, RESTART_MS, spreadMs))
+      session.end('restarting', wait.afterMs, wait.spreadMs)
     }
+  }
+
+  /** How long those who are here now take to come back, without a crowd. */
+  get usualSpreadMs(): number {
+    return Math.round((this.#sessions.size / RECONNECTS_PER_SECOND) * 1000)
   }
 
   // ---- What administrators do ----------------------------------------------------------------------------------
@@ -190,9 +203,14 @@ export class Switchboard implements SessionServices {
     const { number, session } = online
     // An administrator may have been quicker than this login; whoever comes now finds the session in the directory.
     const present = await store.account(number)
-    if (present === undefined) session.end('deleted')
-    else if (present.disabledAtMs !== undefined) session.end('disabled', DISABLED_RETRY_MS)
-    if (!session.isOpen) return
+    if (present === undefined) {
+      session.end('deleted')
+      return
+    }
+    if (present.disabledAtMs !== undefined) {
+      session.end('disabled', DISABLED_RETRY_MS)
+      return
+    }
     const { startsInvisible } = login.account
     online.isDeviceHidden = login.isOtherDevice && startsInvisible
     const isDeviceNews = login.isOtherDevice && !startsInvisible

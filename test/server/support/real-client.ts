@@ -27,6 +27,7 @@ export async function register(
   link: string,
   handle: string,
   password: string,
+  invite?: string,
 ): Promise<RegistrationEvent> {
   const salt = systemRandom.bytes(16)
   const salted = await saltedPassword(password, salt, DEFAULT_HASHING)
@@ -34,6 +35,7 @@ export async function register(
     kind: 'register',
     handle,
     verifier: makeVerifier(salted, salt, DEFAULT_HASHING),
+    ...(invite === undefined ? {} : { invite }),
   })
   return await new Promise((resolve) => {
     const driver = driveLink(machine, {
