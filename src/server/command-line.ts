@@ -8,6 +8,7 @@ import { type ErrorCode, HollerError } from '../core/holler-error.ts'
 import { AdminFailure, type AdminFailureKind } from './admin/admin-client.ts'
 import { declareAdmin } from './admin/commands.ts'
 import type { CommandOutside } from './command-outside.ts'
+import { DamagedData } from './damaged-data.ts'
 import { DataDirectory, LINK_FILE } from './data-directory.ts'
 import {
   dataOf,
@@ -30,6 +31,7 @@ type Flags = { readonly config?: string } & Readonly<Record<string, unknown>>
 /** sysexits.h: what a service manager or a script can tell from the exit status. */
 const exits = {
   usage: 64, // EX_USAGE
+  damaged: 65, // EX_DATAERR
   noInput: 66, // EX_NOINPUT
   unavailable: 69, // EX_UNAVAILABLE
   software: 70, // EX_SOFTWARE
@@ -62,6 +64,7 @@ Examples:
   holler-server --data ./community --listen 192.0.2.10:7443 --open-registration
   holler-server --data ./community --udp 192.0.2.10:3478 --udp-alt 192.0.2.11:3479
   holler-server link --data ./community
+  holler-server backup --data /var/lib/holler-server --to /backup/holler
   holler-server config check --config ./server.toml
   holler-server invite create --uses 5 --expires 2d --data ./community
   holler-server account list --data ./community
@@ -69,8 +72,8 @@ Examples:
 A flag comes before the variable HOLLER_SERVER_NAME, that before the file, that before the default. SIGHUP reads the
 file again; a bad one is told in the log, and the old settings stay.
 
-Exit status: 0 ended by SIGTERM or SIGINT, 64 usage, 66 no such account, invitation or link, 69 port taken or
-  no server answers, 70 internal error, 73 data directory unusable, 75 another server uses the data directory,
+Exit status: 0 ended by SIGTERM or SIGINT, 64 usage, 65 damaged store or backup, 66 no such account,
+  invitation, link or store, 69 port taken or no server answers, 70 internal error, 73 data directory unusable, 75 another server uses the data directory,
   77 not permitted, 78 configuration or address unusable.`
 
 /** Runs one command line to its end. The result is the exit status; failures have been told on stderr. */
@@ -90,6 +93,7 @@ export async function runCommandLine(
     if (error instanceof HollerError) {
       outside.stderr.write(`holler-server: ${error.message}\n`)
       if (error instanceof DataNotNamed) return exits.usage
+      if (error instanceof DamagedData) return exits.damaged
       return exitOfError[error.code] ?? exits.software
     }
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -129,6 +133,47 @@ async function checkConfig(flags: Flags, outside: CommandOutside): Promise<void>
     if (value === undefined) continue
     outside.stdout.write(`${key} = ${shownSetting(value)}  # ${settings.sources[key] ?? ''}\n`)
   }
+}
+
+/** Loaded only for these: all else is quick. */
+async function withStoreCommands(
+  flags: Flags,
+  outside: CommandOutside,
+  run: (commands: typeof import('./store-commands.ts'), data: string) => Promise<void>,
+): Promise<void> {
+  const data = dataOf((await readSettings(inputOf(flags, outside))).values)
+  await run(await import('./store-commands.ts'), data)
+}
+
+function addStoreCommands(program: Command, outside: CommandOutside): void {
+  placed(program.command('check'))
+    .description('look through the whole store; a server may be running')
+    .option('--repair', 'mend what can be mended; no server may be running')
+    .action(async (_options: unknown, command: Command) => {
+      const flags = flagsOf(command)
+      await withStoreCommands(flags, outside, ({ checkStore }, data) =>
+        checkStore(data, flags['repair'] === true, outside),
+      )
+    })
+  placed(program.command('backup'))
+    .description('write everything a server keeps into one file; it may be running')
+    .requiredOption(
+      '--to <file>',
+      'the file; one that is there is replaced when the new one is whole',
+    )
+    .action(async ({ to }: { to: string }, command: Command) => {
+      await withStoreCommands(flagsOf(command), outside, ({ backUp }, data) =>
+        backUp(data, { to, program: `holler-server ${version()}` }, outside),
+      )
+    })
+  placed(program.command('restore'))
+    .description('put a backup into an empty data directory')
+    .requiredOption('--from <file>', 'the file that backup has written')
+    .action(async ({ from }: { from: string }, command: Command) => {
+      await withStoreCommands(flagsOf(command), outside, ({ restore }, data) =>
+        restore(data, from, outside),
+      )
+    })
 }
 
 function inputOf({ config, ...flags }: Flags, { environment }: CommandOutside): SettingsInput {
@@ -173,6 +218,7 @@ function createProgram(outside: CommandOutside): Command {
     placed: (command) => placed(command).addOption(settingOption('admin-socket')),
     settings: (command) => readSettings(inputOf(flagsOf(command), outside)),
   })
+  addStoreCommands(program, outside)
   return program
 }
 

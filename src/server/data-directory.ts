@@ -7,13 +7,17 @@
  * | `tls-key.pem`, `tls-certificate.pem` | the identity that the server link pins |
  * | `link` | the server link of the last start, for `holler-server link` |
  */
+import { existsSync } from 'node:fs'
 import { chmod, open, readFile, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HollerError } from '../core/holler-error.ts'
-import { makeDirectory } from '../io/make-directory.ts'
+import { makeDirectory, syncDirectory } from '../io/make-directory.ts'
 
 /** Holds the server link, as one line. */
 export const LINK_FILE = 'link'
+
+/** Where a restore builds what it is about to restore. While it is there, what is beside it is not whole. */
+export const RESTORING = 'restoring'
 
 export class DataDirectory {
   readonly path: string
@@ -38,6 +42,12 @@ export class DataDirectory {
       if ((mode & 0o077) !== 0) await chmod(this.path, 0o700)
     } catch (error) {
       throw this.#unusable(error)
+    }
+    if (existsSync(join(this.path, RESTORING))) {
+      throw new HollerError(
+        'STORE_UNUSABLE',
+        `A restore into "${this.path}" was interrupted: empty the directory and restore again`,
+      )
     }
   }
 
@@ -71,6 +81,7 @@ export class DataDirectory {
         await file.close()
       }
       await rename(`${path}.new`, path)
+      await syncDirectory(this.path)
     } catch (error) {
       throw this.#unusable(error)
     }

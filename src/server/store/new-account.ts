@@ -24,3 +24,13 @@ export async function newAccount(
   ]
   return { account, changes }
 }
+
+/** Accounts that were made after a backup are gone when it is restored; their numbers are not given to others. */
+const SKIPPED_AFTER_RESTORE = 1_000
+
+export async function skipNumbers(records: Records): Promise<void> {
+  const next = (await records.read(nextRecord, NEXT_NUMBER))?.next
+  if (next === undefined) return
+  const skipped = { next: next + SKIPPED_AFTER_RESTORE }
+  await records.write([putRecord(nextRecord, NEXT_NUMBER, skipped)])
+}
