@@ -1,7 +1,8 @@
 import type { Handlers } from './control-handler.ts'
 import type { Daemon } from './daemon.ts'
 
-type AccountMethod = 'account.register' | 'account.login' | 'account.logout' | 'presence.set'
+type AccountMethod =
+  'account.register' | 'account.login' | 'account.reset' | 'account.logout' | 'presence.set'
 
 export function accountMethods(daemon: Daemon): Handlers<AccountMethod> {
   return {
@@ -9,6 +10,8 @@ export function accountMethods(daemon: Daemon): Handlers<AccountMethod> {
       await daemon.register({ ...wish, ...(invite === undefined ? {} : { invite }) }),
 
     'account.login': async (wish) => await daemon.login(wish),
+
+    'account.reset': async (wish) => await daemon.resetPassword(wish),
 
     'account.logout': async () => {
       await daemon.logout()

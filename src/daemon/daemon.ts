@@ -16,6 +16,8 @@ import {
   parseServerLink,
   type ServerLinkAddress,
 } from '../protocol/server/link.ts'
+import type { PasswordVerifier } from '../protocol/server/messages.ts'
+import type { RegistrationOptions } from '../tcp/registration.ts'
 import { type Account, Accounts, serverIdentityOf } from './accounts.ts'
 import { ActiveAccount } from './active-account.ts'
 import { Consumers } from './consumers.ts'
@@ -70,6 +72,10 @@ export interface RegistrationWish {
   readonly handle: string
   readonly password: string
   readonly invite?: string
+}
+
+export interface ResetWish extends LoginWish {
+  readonly code: string
 }
 
 export interface LoginWish {
@@ -173,28 +179,23 @@ export class Daemon {
   }
 
   /** Makes the account and logs in with it. */
-  async register(wish: RegistrationWish): Promise<Person> {
-    return await this.#steps.run(async () => {
-      this.#refuseSecondAccount()
-      const { clock, connect, random } = this.#options
-      const address = addressOf(wish.server)
-      const salt = random.bytes(SALT_BYTES)
-      const password = normalisedPassword(wish.password)
-      const hashed = await saltedPassword(password, salt, DEFAULT_HASHING)
-      const number = await registerAccount({
-        clock,
-        connect,
-        address,
-        wish: {
-          kind: 'register',
-          handle: wish.handle,
-          verifier: makeVerifier(hashed, salt, DEFAULT_HASHING),
-          ...(wish.invite === undefined ? {} : { invite: wish.invite }),
-        },
-      })
-      const secret = { salt, hashing: DEFAULT_HASHING, saltedPassword: hashed }
-      return await this.#login(address, String(number), { kind: 'secret', secret })
-    })
+  async register({ handle, invite, ...wish }: RegistrationWish): Promise<Person> {
+    return await this.#withNewPassword(wish, (verifier) => ({
+      kind: 'register',
+      handle,
+      verifier,
+      ...(invite === undefined ? {} : { invite }),
+    }))
+  }
+
+  /** Sets a new password with a code, and logs in with it. */
+  async resetPassword({ user, code, ...wish }: ResetWish): Promise<Person> {
+    return await this.#withNewPassword(wish, (verifier) => ({
+      kind: 'replace-password',
+      user,
+      code,
+      verifier,
+    }))
   }
 
   /** Resolves when the server has said welcome; from then on the daemon reconnects by itself. */
@@ -226,6 +227,28 @@ export class Daemon {
     await Promise.all([this.#loggingIn?.stop(), this.#deactivate()])
     await this.network.close()
     await this.journal.settled()
+  }
+
+  async #withNewPassword(
+    wish: Pick<RegistrationWish, 'server' | 'password'>,
+    question: (verifier: PasswordVerifier) => RegistrationOptions,
+  ): Promise<Person> {
+    return await this.#steps.run(async () => {
+      this.#refuseSecondAccount()
+      const { clock, connect, random } = this.#options
+      const address = addressOf(wish.server)
+      const salt = random.bytes(SALT_BYTES)
+      const password = normalisedPassword(wish.password)
+      const hashed = await saltedPassword(password, salt, DEFAULT_HASHING)
+      const number = await registerAccount({
+        clock,
+        connect,
+        address,
+        wish: question(makeVerifier(hashed, salt, DEFAULT_HASHING)),
+      })
+      const secret = { salt, hashing: DEFAULT_HASHING, saltedPassword: hashed }
+      return await this.#login(address, String(number), { kind: 'secret', secret })
+    })
   }
 
   async #resume(): Promise<void> {

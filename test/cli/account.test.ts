@@ -17,6 +17,7 @@ describe('holler account', () => {
     daemon = await startFakeDaemon({
       'account.register': () => alice,
       'account.login': () => alice,
+      'account.reset': () => alice,
       'account.logout': () => ({}),
     })
   })
@@ -36,6 +37,21 @@ describe('holler account', () => {
       handle: 'alice',
       password: ' s3cret ',
       invite: 'token',
+    })
+  })
+
+  it('sets a new password with a code', async () => {
+    const user = ['--server', link, '--user', 'alice', '--code', 'c0de', '--password-stdin']
+    const args = ['account', 'reset', ...user]
+    const { exit, stdout } = await run(args, { socket: daemon.path, stdin: input('new\n') })
+
+    assert.equal(exit, 0)
+    assert.equal(stdout, 'You are alice (10001)\n')
+    assert.deepEqual(daemon.requests[0]?.params, {
+      server: link,
+      user: 'alice',
+      code: 'c0de',
+      password: 'new',
     })
   })
 

@@ -32,6 +32,17 @@ export async function login(context: CommandContext, options: LoginOptions): Pro
   await welcome(context, await context.request('account.login', { server, password, user }))
 }
 
+export interface ResetOptions extends LoginOptions {
+  readonly code: string
+}
+
+export async function reset(context: CommandContext, options: ResetOptions): Promise<void> {
+  const { server, user, code } = options
+  const password = await readPassword(context.outside, options, true)
+  const account = await context.request('account.reset', { server, user, code, password })
+  await welcome(context, account)
+}
+
 export async function logout(context: CommandContext): Promise<void> {
   const done = await context.request('account.logout', {})
   await context.output.answer(done, () => 'Logged out')

@@ -1,10 +1,11 @@
 import { type Command, Option } from 'commander'
-import type { RegisterOptions, LoginOptions } from '../commands/account.ts'
+import type { LoginOptions, RegisterOptions, ResetOptions } from '../commands/account.ts'
 import type { Run } from './run.ts'
 
 const REGISTER_HELP = `
 Examples:
   holler account register --server 'holler://chat.example.org:7443?pin=sha256-…' --handle alice
+  holler account register --server "$LINK" --invite 7QK2M-0XW8Z-4TNB3-19HJD-PQRST --handle alice
   pass show holler | holler account register --server "$LINK" --handle alice --password-stdin`
 
 const LOGIN_HELP = `
@@ -35,6 +36,17 @@ export function declareAccount(program: Command, run: Run): void {
       run(async (context) => {
         const { login } = await import('../commands/account.ts')
         await login(context, options)
+      }),
+    )
+  withPassword(account.command('reset'))
+    .description('set a new password with a code from whoever runs the server, and log in')
+    .requiredOption('--server <link>', "the server's link")
+    .requiredOption('--user <name>', 'your handle or number')
+    .requiredOption('--code <code>', 'as it was given to you; it works once')
+    .action((options: ResetOptions) =>
+      run(async (context) => {
+        const { reset } = await import('../commands/account.ts')
+        await reset(context, options)
       }),
     )
   account

@@ -157,6 +157,15 @@ export const methods = {
     params: z.strictObject({ ...credentials, user: z.string().min(1).max(64) }),
     result: person,
   },
+  /** Sets a new password with an administrator's code, and logs in with it. */
+  'account.reset': {
+    params: z.strictObject({
+      ...credentials,
+      user: z.string().min(1).max(64),
+      code: z.string().min(1).max(128),
+    }),
+    result: person,
+  },
   'account.logout': { params: nothing, result: done },
   'presence.set': {
     params: z.strictObject({
