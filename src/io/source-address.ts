@@ -1,17 +1,24 @@
 import { createSocket } from 'node:dgram'
 import type { Endpoint } from '../core/endpoint.ts'
+import { bindToInterface } from './uplinks.ts'
 
 /**
- * The address that the system would send from; `undefined` where there is no route. Connecting a UDP socket makes the
- * kernel look up the route and sends nothing.
+ * The address that the system would send from, through that interface where one is named; `undefined` where there is no
+ * route, or the interface cannot be chosen. Connecting a UDP socket makes the kernel look up the route and sends nothing.
  */
-export async function sourceAddressTowards({
-  family,
-  address,
-  port,
-}: Endpoint): Promise<string | undefined> {
+export async function sourceAddressTowards(
+  { family, address, port }: Endpoint,
+  interfaceIndex?: number,
+): Promise<string | undefined> {
   const socket = createSocket(family === 4 ? 'udp4' : 'udp6')
   try {
+    if (interfaceIndex !== undefined) {
+      await new Promise<void>((done, fail) => {
+        socket.once('error', fail)
+        socket.bind(0, done)
+      })
+      if (!bindToInterface(socket, interfaceIndex)) return undefined
+    }
     await new Promise<void>((done, fail) => {
       socket.once('error', fail)
       // Called with the error when there is one, against its type.

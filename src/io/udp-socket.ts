@@ -12,6 +12,7 @@ import { forEachDatagram } from '../core/machine.ts'
 import { BatchSender, receiveBatches } from './batch-sender.ts'
 import { loadLibc } from './libc.ts'
 import { socketDescriptor } from './socket-descriptor.ts'
+import { bindToInterface } from './uplinks.ts'
 
 /** The default of 208 KiB holds only 92 packets of 1200 B; the kernel caps this at net.core.rmem_max and wmem_max. */
 const BUFFER_BYTES = 4 * 1024 * 1024
@@ -40,6 +41,8 @@ const literalLookup: NonNullable<SocketOptions['lookup']> = (address, _options, 
 export interface UdpSocketOptions {
   readonly address: string
   readonly port: number
+  /** Sends through that interface alone, whatever the routes prefer, and hears nothing from others. */
+  readonly interfaceIndex?: number
   /**
    * Given, the kernel may hand over several datagrams in one piece, which are cut apart by the first one's length. So
    * every protocol on this socket must say it, and fill its datagrams: else its datagrams may arrive glued together.
@@ -50,7 +53,7 @@ export interface UdpSocketOptions {
 /**
  * Binds a UDP socket; port 0 lets the system choose.
  *
- * @throws HollerError `PORT_TAKEN` when the port is in use, `CONFIG_INVALID` when the address cannot be bound.
+ * @throws HollerError `PORT_TAKEN` when the port is in use, `CONFIG_INVALID` when the address or the interface cannot be bound.
  */
 export async function openUdpSocket(wanted: UdpSocketOptions): Promise<DatagramSocket> {
   const isIpv6 = wanted.address.includes(':')
@@ -66,6 +69,11 @@ export async function openUdpSocket(wanted: UdpSocketOptions): Promise<DatagramS
   } catch (error) {
     await promised.close()
     throw bindError(wanted, error)
+  }
+  const { interfaceIndex } = wanted
+  if (interfaceIndex !== undefined && !bindToInterface(promised.socket, interfaceIndex)) {
+    await promised.close()
+    throw bindError(wanted, { code: `not to interface ${interfaceIndex}` })
   }
   return new UdpSocket(promised, wanted.lengthOf)
 }

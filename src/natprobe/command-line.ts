@@ -92,7 +92,10 @@ function declared(version: string, write: (text: string) => void): Command {
         .choices(['off', 'quick', 'full'])
         .default('quick'),
     )
-    .option('--bind <ADDRESS[:PORT]>', 'the local address to test')
+    .option(
+      '--bind <ADDRESS[:PORT]>',
+      'the local address to test; else each interface with a default route',
+    )
     .option('--compare <FILE>', 'tell what changed since that report (of --json)')
     .option(
       '--peer <FILE|BUDDY>',

@@ -50,19 +50,35 @@ const FINDINGS = [
 
 function facts(report: OldReport, isAnonymized: boolean): ReadonlyMap<string, unknown> {
   const all = new Map<string, unknown>()
-  note(all, 'verdict', report['verdict'])
-  for (const family of ['ipv4', 'ipv6'] as const) {
-    const found = isRecord(report['families']) ? report['families'][family] : undefined
-    if (isRecord(found)) noteFamily(all, `families.${family}`, found, isAnonymized)
-  }
-  noteGateway(all, report['portMapping'], isAnonymized)
+  noteWay(all, '', report, isAnonymized)
   noteEgress(all, report['egress'])
   for (const name of ['captivePortal', 'nat64'] as const) {
     const finding = report[name]
     if (isRecord(finding)) note(all, name, finding['value'])
   }
-  if (!isAnonymized) noteServers(all, report['servers'])
+  if (isAnonymized) return all // the interfaces have other names
+  const uplinks = Array.isArray(report['otherUplinks']) ? report['otherUplinks'] : []
+  for (const uplink of uplinks as readonly unknown[]) {
+    if (!isRecord(uplink) || typeof uplink['interface'] !== 'string') continue
+    noteWay(all, `otherUplinks.${uplink['interface']}.`, uplink, false)
+  }
   return all
+}
+
+/** What is found through one interface. `prefix`: where it stands, with its dot. */
+function noteWay(
+  all: Map<string, unknown>,
+  prefix: string,
+  way: OldReport,
+  isAnonymized: boolean,
+): void {
+  note(all, `${prefix}verdict`, way['verdict'])
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const found = isRecord(way['families']) ? way['families'][family] : undefined
+    if (isRecord(found)) noteFamily(all, `${prefix}families.${family}`, found, isAnonymized)
+  }
+  noteGateway(all, `${prefix}portMapping`, way['portMapping'], isAnonymized)
+  if (!isAnonymized) noteServers(all, `${prefix}servers`, way['servers'])
 }
 
 function noteFamily(
@@ -94,12 +110,17 @@ function noteLifetime(all: Map<string, unknown>, path: string, lifetime: OldRepo
   }
 }
 
-function noteGateway(all: Map<string, unknown>, gateway: unknown, isAnonymized: boolean): void {
+function noteGateway(
+  all: Map<string, unknown>,
+  path: string,
+  gateway: unknown,
+  isAnonymized: boolean,
+): void {
   if (!isRecord(gateway)) return
-  if (!isAnonymized) note(all, 'portMapping.gateway', gateway['gateway'])
+  if (!isAnonymized) note(all, `${path}.gateway`, gateway['gateway'])
   for (const name of ['pcp', 'natPmp', 'upnp', 'doubleNat'] as const) {
     const finding = gateway[name]
-    if (isRecord(finding)) note(all, `portMapping.${name}`, finding['value'])
+    if (isRecord(finding)) note(all, `${path}.${name}`, finding['value'])
   }
 }
 
@@ -112,14 +133,14 @@ function noteEgress(all: Map<string, unknown>, egress: unknown): void {
   }
 }
 
-function noteServers(all: Map<string, unknown>, servers: unknown): void {
+function noteServers(all: Map<string, unknown>, path: string, servers: unknown): void {
   if (!Array.isArray(servers)) return
   for (const server of servers as readonly unknown[]) {
     if (!isRecord(server)) continue
     const { server: label, address } = server
     if (typeof label !== 'string') continue
     const name = typeof address === 'string' ? `${label} (${address})` : label
-    note(all, `servers.${name}`, server['answered'] === true ? 'answered' : 'no answer')
+    note(all, `${path}.${name}`, server['answered'] === true ? 'answered' : 'no answer')
   }
 }
 

@@ -3,7 +3,7 @@
  * the network, so all text is escaped, and the page forbids itself to load anything.
  */
 import type { Change } from './compare.ts'
-import type { FamilyName, FamilyReport, Report, ServerReport } from './report.ts'
+import type { FamilyName, FamilyReport, Report, ServerReport, UplinkReport } from './report.ts'
 import {
   escaped,
   lifetimePicture,
@@ -18,6 +18,7 @@ import {
   familyRows,
   familyTitles,
   type Row,
+  uplinkTitle,
   verdictSentences,
 } from './text-report.ts'
 
@@ -25,6 +26,7 @@ export function renderPage(report: Report): string {
   const { families, servers, advice, changes, verdict, startedAt, tookMs } = report
   const names = ['ipv4', 'ipv6'] as const
   const sections = names.map((name) => renderFamily(name, families[name], servers))
+  const uplinks = (report.otherUplinks ?? []).map(renderUplink)
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -39,22 +41,35 @@ export function renderPage(report: Report): string {
 <h1 class="${verdict}">${escaped(verdictSentences[verdict])}</h1>
 <p class="when">natprobe, ${escaped(startedAt)}, in ${Math.round(tookMs / 100) / 10} s</p>
 ${advice.length === 0 ? '' : `<ul>${advice.map((one) => `<li>${escaped(one)}</li>`).join('')}</ul>`}
-${changes === undefined ? '' : changed(changes)}${sections.join('')}${around(report)}</main>
+${changes === undefined ? '' : changed(changes)}${sections.join('')}${around(report)}${uplinks.join('')}</main>
 </body>
 </html>
 `
 }
 
+function renderUplink(uplink: UplinkReport): string {
+  const { families, servers, why } = uplink
+  const through = `, through ${escaped(uplink.interface)}`
+  const names = ['ipv4', 'ipv6'] as const
+  const sections = names.map((name) => renderFamily(name, families[name], servers, through))
+  return `<section>
+<h2>${escaped(uplinkTitle(uplink))}</h2>
+${why === undefined ? '' : paragraphs([why])}</section>
+${sections.join('')}${around(uplink, through)}`
+}
+
+/** `through`: as text for the title, escaped. */
 function renderFamily(
   name: FamilyName,
   family: FamilyReport | undefined,
   servers: readonly ServerReport[],
+  through = '',
 ): string {
   if (family === undefined) return ''
   const own = servers.filter(({ address }) => address === undefined || isOf(name, address))
   const { mapping, allocator, lifetime } = family
   return `<section>
-<h2>${familyTitles[name]}</h2>
+<h2>${familyTitles[name]}${through}</h2>
 <div class="picture">${wayPicture(family, own)}</div>
 ${table(familyRows(family))}
 ${paragraphs(familyNotes(family))}${picture('One socket, several destinations', mapping.evidence, () => mappingPicture(family))}${picture(
@@ -66,9 +81,11 @@ ${paragraphs(familyNotes(family))}${picture('One socket, several destinations', 
 }
 
 /** The gateway, the ports that are let out, the path to a peer. */
-function around(report: Report): string {
+function around(report: Parameters<typeof aroundRows>[0], through = ''): string {
   const rows = aroundRows(report)
-  return rows.length === 0 ? '' : `<section>\n<h2>Around</h2>\n${table(rows)}\n</section>\n`
+  return rows.length === 0
+    ? ''
+    : `<section>\n<h2>Around${through}</h2>\n${table(rows)}\n</section>\n`
 }
 
 function table(rows: readonly Row[]): string {

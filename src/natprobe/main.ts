@@ -127,9 +127,10 @@ async function probeOnce(request: ProbeRequest): Promise<Report> {
   const stopShowing = showProgress(() => progress.line(systemClock.now() - start))
   const names = request.servers.length > 0 ? request.servers : await namesInUse()
   const resolved = await Promise.all(names.map(resolve))
-  const found = await runTests(request, resolved, (event) => progress.note(event)).finally(
-    stopShowing,
-  )
+  const found = await runTests(request, resolved, {
+    onEvent: (event) => progress.note(event),
+    onUplink: () => progress.noteUplink(),
+  }).finally(stopShowing)
   return makeReport({
     ...found,
     startedAt,

@@ -11,18 +11,27 @@ const LIFETIME_EXTRA_SECONDS = 4
 
 export class Progress {
   #usualMs: number
+  readonly #perUplinkMs: number
   readonly #lifetimeMs: number
   readonly #running: TestName[] = []
+  #isWaiting = false
 
   constructor(mode: Pace, lifetime: LifetimeMode) {
-    this.#usualMs = USUAL_MS[mode]
+    this.#perUplinkMs = USUAL_MS[mode]
+    this.#usualMs = this.#perUplinkMs
     this.#lifetimeMs = ((bucketsOf(lifetime).at(-1) ?? 0) + LIFETIME_EXTRA_SECONDS) * 1000
+  }
+
+  /** The tests begin once more, through another interface. */
+  noteUplink(): void {
+    this.#usualMs += this.#perUplinkMs
   }
 
   note(event: NatProbeEvent): void {
     // Known only now: it is left out without a NAT.
-    if (event.kind === 'test-started' && event.test === 'lifetime') {
-      this.#usualMs = USUAL_MS.full + this.#lifetimeMs
+    if (event.kind === 'test-started' && event.test === 'lifetime' && !this.#isWaiting) {
+      this.#isWaiting = true
+      this.#usualMs += this.#lifetimeMs
     }
     if (event.kind === 'test-started' && !this.#running.includes(event.test)) {
       this.#running.push(event.test)

@@ -90,10 +90,22 @@ export interface Report {
   /** To the host of the report, or to the buddy, that `--peer` names. */
   readonly peer?: PeerPrediction
   readonly servers: readonly ServerReport[]
+  /** The other ways out of this host; absent where there are none. */
+  readonly otherUplinks?: readonly UplinkReport[]
   /** Since the report that this one was compared with. */
   readonly changes?: readonly Change[]
   /** Addresses and server names are pseudonyms. */
   readonly anonymized?: true
+}
+
+/** Through an interface that has a default route, and that the system does not prefer: as in the report itself. */
+export interface UplinkReport extends Pick<
+  Report,
+  'verdict' | 'families' | 'portMapping' | 'servers'
+> {
+  readonly interface: string
+  /** Why there is nothing to tell, or no answer to be expected. */
+  readonly why?: string
 }
 
 /** A server as the user named it, and where that is. */
@@ -108,6 +120,13 @@ export interface FamilyRun {
   readonly result: NatProbeResult
 }
 
+export interface UplinkRun {
+  readonly interfaceName: string
+  readonly families: readonly FamilyRun[]
+  readonly portMapping?: PortMappingReport
+  readonly why?: string
+}
+
 export function makeReport(run: {
   readonly startedAt: string
   readonly tookMs: number
@@ -115,6 +134,7 @@ export function makeReport(run: {
   /** Names that could not be looked up. */
   readonly unresolved: readonly string[]
   readonly outside?: Outside
+  readonly otherUplinks?: readonly UplinkRun[]
 }): Report {
   const { families, unresolved, outside = NOTHING_OUTSIDE } = run
   const verdict = overallVerdict(
@@ -122,15 +142,14 @@ export function makeReport(run: {
     outside,
   )
   const { nat64 } = outside
+  const otherUplinks = (run.otherUplinks ?? []).map((uplink) => uplinkReport(uplink, nat64))
   return {
     schema: 1,
     startedAt: run.startedAt,
     tookMs: Math.round(run.tookMs),
     verdict,
-    advice: advice(families, verdict),
-    families: Object.fromEntries(
-      families.map(({ family, result }) => [family, familyReport(family, result, nat64)]),
-    ),
+    advice: [...advice(families, verdict), ...adviceOnUplinks(verdict, otherUplinks)],
+    families: familyReports(families, nat64),
     ...(outside.portMapping === undefined ? {} : { portMapping: outside.portMapping }),
     ...egressReport(families, outside),
     ...(outside.nobodys.length === 0 ? {} : { captivePortal: portalReport(outside) }),
@@ -139,7 +158,41 @@ export function makeReport(run: {
       ...families.flatMap(serverReports),
       ...unresolved.map((server) => ({ server, answered: false })),
     ],
+    ...(otherUplinks.length === 0 ? {} : { otherUplinks }),
   }
+}
+
+function uplinkReport(
+  { interfaceName, families, portMapping, why }: UplinkRun,
+  nat64: Nat64Finding | undefined,
+): UplinkReport {
+  return {
+    interface: interfaceName,
+    verdict: overallVerdict(families.map(({ result }) => result)),
+    families: familyReports(families, nat64),
+    ...(portMapping === undefined ? {} : { portMapping }),
+    servers: families.flatMap(serverReports),
+    ...(why === undefined ? {} : { why }),
+  }
+}
+
+/** Without its name: `anonymize.ts` changes no sentences. */
+function adviceOnUplinks(verdict: Verdict, uplinks: readonly UplinkReport[]): readonly string[] {
+  const isBetter = verdict !== 'direct' && uplinks.some((uplink) => uplink.verdict === 'direct')
+  return isBetter
+    ? [
+        'Direct paths are to be expected through another interface of this host (below), which the system does not prefer.',
+      ]
+    : []
+}
+
+function familyReports(
+  families: readonly FamilyRun[],
+  nat64: Nat64Finding | undefined,
+): Report['families'] {
+  return Object.fromEntries(
+    families.map(({ family, result }) => [family, familyReport(family, result, nat64)]),
+  )
 }
 
 /** Only what helps: where one family does what is wanted, the other one's troubles are not pressed on anybody. */

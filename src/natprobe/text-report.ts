@@ -4,7 +4,14 @@ import type { Finding } from './finding.ts'
 import type { Lifetime } from './lifetime-judgement.ts'
 import type { PortAllocation } from './port-allocation.ts'
 import type { PeerPrediction, PortMappingFinding, PortMappingReport } from './outside.ts'
-import type { EgressReport, FamilyName, FamilyReport, Report, ServerReport } from './report.ts'
+import type {
+  EgressReport,
+  FamilyName,
+  FamilyReport,
+  Report,
+  ServerReport,
+  UplinkReport,
+} from './report.ts'
 import type { Verdict } from './verdict.ts'
 
 export const verdictSentences: Readonly<Record<Verdict, string>> = {
@@ -24,7 +31,8 @@ export function renderReport(report: Report): string {
     ipv4 === undefined ? [] : renderFamily('ipv4', ipv4),
     ipv6 === undefined ? [] : renderFamily('ipv6', ipv6),
     titled('Around', aroundRows(report)),
-    renderServers(report.servers),
+    renderServers('Servers', report.servers),
+    ...(report.otherUplinks ?? []).flatMap(renderUplink),
     report.advice.map((sentence) => `* ${sentence}`),
     report.changes === undefined ? [] : renderChanges(report.changes),
   ]
@@ -49,8 +57,10 @@ export function changeRows(changes: readonly Change[]): readonly Row[] {
   ])
 }
 
-/** `families.ipv4.mapping` is "IPv4 mapping" to people. */
+/** `families.ipv4.mapping` is "IPv4 mapping" to people, and `otherUplinks.wlan0.…` is "through wlan0: …". */
 function fieldTitle(field: string): string {
+  const uplink = /^otherUplinks\.(.+?)\.((?:verdict|families|portMapping|servers)\b.*)$/.exec(field)
+  if (uplink !== null) return `through ${uplink[1] ?? ''}: ${fieldTitle(uplink[2] ?? '')}`
   const match = /^families\.(ipv4|ipv6)\.(.*)$/.exec(field)
   if (match === null) return field.replace(/^servers\./, '')
   const [, family, rest = ''] = match
@@ -65,9 +75,27 @@ function changedValue(value: unknown): string {
   return Array.isArray(value) ? value.join(', ') : JSON.stringify(value)
 }
 
-function renderFamily(name: FamilyName, family: FamilyReport): readonly string[] {
+/** Sections with the interface's name in their titles. */
+function renderUplink(uplink: UplinkReport): readonly (readonly string[])[] {
+  const { ipv4, ipv6 } = uplink.families
+  const through = `through ${uplink.interface}`
+  return [
+    [uplinkTitle(uplink), ...(uplink.why === undefined ? [] : [`  (${uplink.why})`])],
+    ipv4 === undefined ? [] : renderFamily('ipv4', ipv4, through),
+    ipv6 === undefined ? [] : renderFamily('ipv6', ipv6, through),
+    titled(`Around, ${through}`, aroundRows(uplink)),
+    renderServers(`Servers, ${through}`, uplink.servers),
+  ]
+}
+
+export function uplinkTitle({ interface: name, verdict }: UplinkReport): string {
+  return `Through ${name}, which the system does not prefer: ${verdictSentences[verdict]}`
+}
+
+function renderFamily(name: FamilyName, family: FamilyReport, through?: string): readonly string[] {
   const notes = familyNotes(family).map((note) => `  (${note})`)
-  return [familyTitles[name], ...table(familyRows(family)), ...notes]
+  const title = through === undefined ? familyTitles[name] : `${familyTitles[name]}, ${through}`
+  return [title, ...table(familyRows(family)), ...notes]
 }
 
 /** Why a value is not known, or how it must be read. */
@@ -113,7 +141,9 @@ function sizeText({ value }: Finding<number | 'unknown'>): string {
 }
 
 /** What belongs to no family: the gateway's port mapping, and which ports are let out. */
-export function aroundRows(report: Report): readonly Row[] {
+export function aroundRows(
+  report: Pick<Report, 'portMapping' | 'egress' | 'captivePortal' | 'nat64' | 'peer'>,
+): readonly Row[] {
   const { portMapping, egress, captivePortal, nat64, peer } = report
   const rows: readonly (Row | undefined)[] = [
     ...(portMapping === undefined ? [] : portMappingRows(portMapping)),
@@ -233,9 +263,9 @@ export function lifetimeText({ atLeastMs, atMostMs }: Lifetime): string {
     : `${atLeastMs / 1000} to ${atMostMs / 1000} s`
 }
 
-function renderServers(servers: readonly ServerReport[]): readonly string[] {
+function renderServers(title: string, servers: readonly ServerReport[]): readonly string[] {
   return titled(
-    'Servers',
+    title,
     servers.map((server) => [server.server, serverState(server)] as const),
   )
 }

@@ -109,6 +109,42 @@ describe('changesBetween()', () => {
     )
   })
 
+  it('tells changes of the other uplinks by their interfaces, however they are named', () => {
+    const through = (name: string, mapping: string, answered: boolean): OldReport => ({
+      schema: 1,
+      otherUplinks: [
+        {
+          interface: name,
+          families: { ipv4: { mapping: { value: mapping } } },
+          servers: [{ server: 'stun.example.org', answered }],
+        },
+      ],
+    })
+    const found = changesBetween(
+      through('eth0.7', 'endpoint-independent', true),
+      through('eth0.7', 'address-dependent', false),
+    )
+    const report = { ...reportFrom(), changes: found }
+
+    assert.deepEqual(
+      found.map(({ field }) => field),
+      ['otherUplinks.eth0.7.families.ipv4.mapping', 'otherUplinks.eth0.7.servers.stun.example.org'],
+    )
+    assert.match(
+      renderReport(report),
+      / {2}through eth0\.7: IPv4 mapping +endpoint-independent -> address-dependent\n/,
+    )
+    assert.deepEqual(
+      new Pseudonyms().anonymized(report).changes?.map(({ field }) => field),
+      [
+        'otherUplinks.interface-1.families.ipv4.mapping',
+        'otherUplinks.interface-1.servers.server-1',
+      ],
+    )
+    const hidden = { ...through('interface-1', 'none', true), anonymized: true }
+    assert.deepEqual(changesBetween(hidden, through('eth0.7', 'address-dependent', true)), [])
+  })
+
   it('does not compare what an anonymized report hides', () => {
     const before = new Pseudonyms().anonymized(reportFrom())
 

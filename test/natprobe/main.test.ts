@@ -1,53 +1,29 @@
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { DatagramSocket } from '../../src/core/datagram-socket.ts'
 import { formatEndpoint } from '../../src/core/endpoint.ts'
 import { type Driver, drive } from '../../src/io/drive.ts'
 import { systemClock } from '../../src/io/system-clock.ts'
 import { openUdpSocket } from '../../src/io/udp-socket.ts'
-import type { Report } from '../../src/natprobe/report.ts'
 import type { ByteStream } from '../../src/io/byte-stream.ts'
 import { listenUnix } from '../../src/io/unix-socket.ts'
 import { encodeJsonLine, JsonLineDecoder } from '../../src/protocol/control/json-lines.ts'
 import { BindingServer } from '../../src/stun/binding-server.ts'
 import { bindingSocketId } from '../../src/stun/binding-sockets.ts'
 import type { NatProfile } from '../../src/protocol/server/nat-profile.ts'
+import {
+  checkedReport,
+  type Ended,
+  natprobe,
+  natprobeIn,
+  natprobeProcess,
+} from '../support/natprobe.ts'
 import { inTemporaryDirectory } from '../support/temporary-directory.ts'
-
-const MAIN = fileURLToPath(new URL('../../src/natprobe/main.ts', import.meta.url))
-
-interface Ended {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** No daemon and no configuration but the test's own. */
-const NOBODY = { HOLLER_SOCKET: '/nonexistent', HOME: '/nonexistent', XDG_CONFIG_HOME: '' }
-
-function natprobe(...args: readonly string[]): Promise<Ended> {
-  return natprobeIn({}, ...args)
-}
-
-function natprobeIn(
-  environment: Readonly<Record<string, string>>,
-  ...args: readonly string[]
-): Promise<Ended> {
-  const env = { ...process.env, ...NOBODY, ...environment }
-  return new Promise((done) => {
-    const command = ['--import=tsx', MAIN, ...args]
-    execFile(process.execPath, command, { env }, (error, stdout, stderr) => {
-      const status = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
-      done({ status, stdout, stderr })
-    })
-  })
-}
 
 interface Question {
   readonly method: string
@@ -107,7 +83,7 @@ describe('natprobe, the command', function () {
     const { status, stdout, stderr } = await natprobe('--quick', '--json', mainServer())
 
     assert.equal(stderr, '')
-    const report = JSON.parse(stdout) as Report
+    const report = checkedReport(stdout)
     assert.deepEqual([status, report.verdict], [0, 'direct'])
     assert.equal(report.families.ipv4?.classic, 'open-internet')
     assert.equal(report.servers[0]?.hasAlternateAddress, true)
@@ -165,8 +141,8 @@ describe('natprobe, the command', function () {
   })
 
   it('repeats until a signal, and ends with the last verdict', async () => {
-    const args = ['--import=tsx', MAIN, '--quick', '--every', '24h', mainServer()]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const { args, env } = natprobeProcess(['--quick', '--every', '24h', mainServer()])
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
     let stdout = ''
     child.stdout.on('data', (bytes: Buffer) => {
       stdout += bytes.toString()
@@ -196,10 +172,10 @@ describe('natprobe, the command', function () {
 
       for (const { status, stdout } of [byDaemon, byFile]) {
         assert.equal(status, 0)
-        assert.equal((JSON.parse(stdout) as Report).servers[0]?.server, mainServer())
+        assert.equal(checkedReport(stdout).servers[0]?.server, mainServer())
       }
       assert.equal(unusable.status, 2)
-      assert.match(unusable.stderr, /natprobe\.toml: "7" is no SERVER\[:PORT\]\n$/)
+      assert.match(unusable.stderr, /natprobe\.toml:1:1: "servers": "7" is no SERVER\[:PORT\]\n$/)
     })
   })
 
@@ -219,7 +195,7 @@ describe('natprobe, the command', function () {
       await daemon.close()
 
       assert.equal(bob.status, 0, bob.stderr)
-      const { peer } = JSON.parse(bob.stdout) as Report
+      const { peer } = checkedReport(bob.stdout)
       assert.deepEqual([peer?.strategy, peer?.expectedSeconds], ['punch', 0.5])
       assert.deepEqual([carol.status, nobody.status, alone.status], [2, 2, 2])
       assert.match(carol.stderr, /"carol": nothing is known .*\(holler net ping carol\)\n$/)
@@ -277,13 +253,13 @@ describe('natprobe, the command', function () {
     listener.close()
     await Promise.all([silent.close(), deaf.close()])
 
-    const report = JSON.parse(blocked.stdout) as Report
+    const report = checkedReport(blocked.stdout)
     assert.deepEqual([blocked.status, report.verdict], [11, 'udp-blocked'])
     assert.equal(report.egress?.tcp[silent.local.port], true)
     assert.equal(report.families.ipv4?.classic, 'udp-blocked')
     assert.match(report.advice.join(), /Allow outgoing UDP/)
     assert.equal(dead.status, 20)
-    assert.match((JSON.parse(dead.stdout) as Report).advice.join(), /it may be down/)
+    assert.match(checkedReport(dead.stdout).advice.join(), /it may be down/)
   })
 
   it('ends with 20 when there is nobody to ask', async () => {

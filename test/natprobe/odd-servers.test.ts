@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import type { DatagramSocket } from '../../src/core/datagram-socket.ts'
 import { type Endpoint, formatEndpoint } from '../../src/core/endpoint.ts'
 import { openUdpSocket } from '../../src/io/udp-socket.ts'
 import type { Report } from '../../src/natprobe/report.ts'
 import { decodeStun, encodeStun } from '../../src/stun/codec.ts'
 import { BINDING, type WritableAttribute } from '../../src/stun/message.ts'
-
-const MAIN = fileURLToPath(new URL('../../src/natprobe/main.ts', import.meta.url))
-const NOBODY = { HOLLER_SOCKET: '/nonexistent', HOME: '/nonexistent', XDG_CONFIG_HOME: '' }
+import { natprobeReport } from '../support/natprobe.ts'
 
 /** What a NAT would make of every socket. */
 const PUBLIC = (port: number): Endpoint => ({ family: 4, address: '198.51.100.7', port })
@@ -19,16 +15,7 @@ interface Ended {
   readonly report: Report
 }
 
-function natprobe(...args: readonly string[]): Promise<Ended> {
-  const command = ['--import=tsx', MAIN, '--quick', '--json', ...args]
-  const env = { ...process.env, ...NOBODY }
-  return new Promise((done) => {
-    execFile(process.execPath, command, { env }, (error, stdout) => {
-      const status = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
-      done({ status, report: JSON.parse(stdout) as Report })
-    })
-  })
-}
+const natprobe = (...args: readonly string[]): Promise<Ended> => natprobeReport('--quick', ...args)
 
 /** Servers that do not do what RFC 5780 wants: the process is natprobe's, the answers are these. */
 describe('natprobe, asking servers that do less', function () {
@@ -48,6 +35,15 @@ describe('natprobe, asking servers that do less', function () {
   ): Promise<string> {
     const socket = await openUdpSocket({ address, port: 0 })
     sockets.push(socket)
+    answer(socket, mappedPort, further)
+    return formatEndpoint(socket.local)
+  }
+
+  function answer(
+    socket: DatagramSocket,
+    mappedPort: (port: number) => number,
+    further: readonly WritableAttribute[],
+  ): void {
     socket.onDatagram((from, bytes) => {
       const message = decodeStun(bytes)
       if (!message.ok) return
@@ -59,7 +55,6 @@ describe('natprobe, asking servers that do less', function () {
         encodeStun({ messageClass: 'success', method: BINDING, transactionId, attributes }),
       )
     })
-    return formatEndpoint(socket.local)
   }
 
   const same = (port: number): number => port
@@ -92,14 +87,62 @@ describe('natprobe, asking servers that do less', function () {
     assert.deepEqual(of(relayed), ['relay-likely', 'address-and-port-dependent', 'unknown'])
   })
 
+  it('one address with two ports: endpoint-independent or address-dependent, and no more is said', async () => {
+    const first = await openUdpSocket({ address: '127.0.0.1', port: 0 })
+    const second = await openUdpSocket({ address: '127.0.0.1', port: 0 })
+    sockets.push(first, second)
+    // As one machine with one address answers, though it names its other port: the address is not another one.
+    const named = { kind: 'other-address', endpoint: second.local } as const
+    for (const socket of [first, second]) answer(socket, same, [named])
+    const twoPorts = [first, second].map(({ local }) => formatEndpoint(local))
+
+    const [one, both] = await Promise.all([natprobe(twoPorts[0] ?? ''), natprobe(...twoPorts)])
+
+    for (const { status, report } of [one, both]) {
+      const { filtering } = report.families.ipv4 ?? {}
+      assert.deepEqual([status, report.verdict], [20, 'inconclusive'])
+      assert.equal(filtering?.value, 'unknown')
+      assert.equal(report.servers[0]?.hasAlternateAddress, false)
+    }
+    assert.equal(one.report.families.ipv4?.mapping.value, 'unknown')
+    assert.equal(both.report.families.ipv4?.mapping.value, 'eim-or-adm')
+    assert.match(both.report.advice.join(), /one address only/)
+  })
+
   it('one that ignores CHANGE-REQUEST is not taken for a NAT without a filter', async () => {
+    const [mainAddress, otherAddress] = ['127.0.0.1', '127.0.0.2']
+    const ports = await Promise.all(
+      [0, 0].map((port) => openUdpSocket({ address: mainAddress, port })),
+    )
+    sockets.push(...ports)
+    const [main, mainOther] = ports
+    assert.ok(main !== undefined && mainOther !== undefined)
+    const named = {
+      kind: 'other-address',
+      endpoint: { ...mainOther.local, address: otherAddress },
+    } as const
+    for (const socket of ports) {
+      const other = await openUdpSocket({ address: otherAddress, port: socket.local.port })
+      sockets.push(other)
+      for (const each of [socket, other]) answer(each, same, [named])
+    }
+
+    const { status, report } = await natprobe(formatEndpoint(main.local))
+
+    const { mapping, filtering } = report.families.ipv4 ?? {}
+    assert.deepEqual([status, report.verdict], [0, 'direct'])
+    assert.deepEqual([mapping?.value, filtering?.value], ['endpoint-independent', 'unknown'])
+    assert.match(filtering?.notes?.join() ?? '', /does not answer from where CHANGE-REQUEST says/)
+  })
+
+  it('one whose other address is dead: no silence of it is taken for a filter', async () => {
     const other = await openUdpSocket({ address: '127.0.0.2', port: 0 })
     sockets.push(other)
     const named = { kind: 'other-address', endpoint: other.local } as const
-    const { report } = await natprobe(await server('127.0.0.1', same, [named]))
+    const { status, report } = await natprobe(await server('127.0.0.1', same, [named]))
 
-    assert.notEqual(report.families.ipv4?.filtering.value, 'endpoint-independent')
-    assert.notEqual(report.verdict, 'relay-likely')
+    assert.deepEqual([status, report.verdict], [20, 'inconclusive'])
+    assert.equal(report.families.ipv4?.filtering.value, 'unknown')
   })
 
   it('one whose OTHER-ADDRESS is private is asked no further', async () => {

@@ -1,29 +1,22 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import {
   filteringValues,
   type FilteringValue,
   mappingValues,
   type MappingValue,
 } from '../../src/natprobe/finding.ts'
-import { refreshers } from '../../src/natprobe/lifetime-judgement.ts'
 import type { NatProbeResult } from '../../src/natprobe/nat-probe.ts'
-import { allocationKinds } from '../../src/natprobe/port-allocation.ts'
-import { askedKinds } from '../../src/natprobe/question.ts'
 import { makeReport, type FamilyName, type Report } from '../../src/natprobe/report.ts'
-import { type Outside, portMappingValues, type TcpAnswer } from '../../src/natprobe/outside.ts'
+import type { Outside, TcpAnswer } from '../../src/natprobe/outside.ts'
 import { lifetimeText, renderReport } from '../../src/natprobe/text-report.ts'
 import {
   adviceOnSilence,
   classicType,
-  classicTypes,
   familyVerdict,
   overallVerdict,
-  verdicts,
 } from '../../src/natprobe/verdict.ts'
-import { natKinds } from '../sim/nat-kinds.ts'
-import { World } from '../sim/world.ts'
-import { literal, runProbe, stunServer } from './probe-world.ts'
+import { literal } from './probe-world.ts'
+import { outside, simulated } from './sample-reports.ts'
 
 const server = literal('203.0.113.1', 3478)
 
@@ -59,44 +52,6 @@ function reportOf(result: NatProbeResult, family: FamilyName = 'ipv4'): Report {
     tookMs: 1,
     families: [{ family, servers, result }],
     unresolved: [],
-  })
-}
-
-const works = { external: '198.51.100.1:40000', reachedAt: '198.51.100.1:40000' }
-
-/** What is found beside the simulated world. */
-const outside: Outside = {
-  tcp: [
-    { server: { ...server, port: 443 }, outcome: 'connected' },
-    { server: { ...server, port: 80 }, outcome: 'silent' },
-    { server: { ...server, port: 7443 }, outcome: 'refused' },
-  ],
-  nobodys: [{ address: '192.0.2.1', status: undefined }],
-  nat64: { value: null, confidence: 0.99 },
-  portMapping: {
-    gateway: '192.168.1.1',
-    pcp: { value: 'works', confidence: 0.99, ...works, lifetimeMs: 7_200_000, isPermanent: false },
-    natPmp: { value: 'not-forwarded', confidence: 0.9, external: works.external },
-    upnp: { value: 'unavailable', confidence: 0.9, why: 'silent' },
-    doubleNat: { value: false, confidence: 0.9 },
-  },
-}
-
-/** A whole report from the simulated world. */
-function simulated(): Report {
-  const world = new World(1)
-  const main = stunServer(world)
-  const nat = { ...natKinds.portRestricted, ports: { kind: 'sequential' } } as const
-  const home = world.router('home', { addresses: ['198.51.100.1'], nat })
-  const host = world.host('alice', { behind: home, addresses: ['192.168.1.5'] })
-  const { result, tookMs } = runProbe(world, host, [main], { mode: 'full', lifetime: 'quick' })
-  const servers = [{ label: 'stun.example.org', endpoint: main }]
-  return makeReport({
-    startedAt: '2026-01-01T00:00:00.000Z',
-    tookMs,
-    families: [{ family: 'ipv4', servers, result }],
-    unresolved: ['no.such.name'],
-    outside,
   })
 }
 
@@ -254,67 +209,6 @@ describe('makeReport()', () => {
       ['inconclusive', [{ server: 'x', answered: false }]],
     )
     assert.equal(report.advice.length, 1)
-  })
-})
-
-describe('docs/natprobe.schema.json', () => {
-  interface Schema {
-    readonly properties?: Readonly<Record<string, Schema>>
-    readonly $defs?: Readonly<Record<string, Schema>>
-    readonly required?: readonly string[]
-    readonly enum?: readonly unknown[]
-  }
-  const file = new URL('../../docs/natprobe.schema.json', import.meta.url)
-  const schema = JSON.parse(readFileSync(file, 'utf8')) as Schema
-
-  function definition(name: string): Schema {
-    const found = schema.$defs?.[name]
-    assert.ok(found !== undefined, name)
-    return found
-  }
-
-  it('names every value that the code can say', () => {
-    assert.deepEqual(schema.properties?.['verdict']?.enum, verdicts)
-    assert.deepEqual(definition('mappingValue').enum, mappingValues)
-    assert.deepEqual(definition('filteringValue').enum, filteringValues)
-    assert.deepEqual(definition('classicType').enum, classicTypes)
-    assert.deepEqual(definition('lifetime').properties?.['refreshedBy']?.enum, refreshers)
-    assert.deepEqual(definition('evidence').properties?.['asked']?.enum, askedKinds)
-    assert.deepEqual(definition('allocation').properties?.['kind']?.enum, allocationKinds)
-    assert.deepEqual(definition('mappedBy').properties?.['value']?.enum, portMappingValues)
-  })
-
-  it('knows every field of a report, and a report has every field that it requires', () => {
-    const report = simulated()
-    const pairs: readonly (readonly [object | undefined, Schema])[] = [
-      [report, schema],
-      [report.families.ipv4, definition('family')],
-      [report.families.ipv4?.mapping, definition('mapping')],
-      [report.families.ipv4?.mapping.evidence[0], definition('evidence')],
-      [report.families.ipv4?.allocator?.value, definition('allocation')],
-      [report.families.ipv4?.poisonable, definition('family').properties?.['poisonable'] ?? {}],
-      [report.families.ipv4?.natDepth, definition('family').properties?.['natDepth'] ?? {}],
-      [report.families.ipv4?.natDepth?.evidence[0], definition('evidence')],
-      [report.families.ipv4?.lifetime, definition('family').properties?.['lifetime'] ?? {}],
-      [report.families.ipv4?.lifetime?.value, definition('lifetime')],
-      [report.families.ipv4?.mtu, definition('family').properties?.['mtu'] ?? {}],
-      [report.families.ipv4?.mtu?.evidence[0], definition('evidence')],
-      [report.families.ipv4?.fragments, definition('family').properties?.['fragments'] ?? {}],
-      [report.families.ipv4?.fragments?.evidence[0], definition('evidence')],
-      [report.portMapping, definition('portMapping')],
-      [report.portMapping?.pcp, definition('mappedBy')],
-      [report.portMapping?.upnp, definition('mappedBy')],
-      [report.egress, definition('egress')],
-      [report.captivePortal, definition('claim')],
-      [report.nat64, definition('nat64')],
-      [report.servers[0], definition('server')],
-      [report.servers[1], definition('server')],
-    ]
-    for (const [value, { properties = {}, required = [] }] of pairs) {
-      const keys = Object.keys(value ?? {})
-      for (const key of keys) assert.ok(key in properties, `"${key}" is in the schema`)
-      for (const key of required) assert.ok(keys.includes(key), `"${key}" is in the report`)
-    }
   })
 })
 

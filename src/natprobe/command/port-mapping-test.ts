@@ -32,6 +32,8 @@ const RELEASE_MS = 2_500
 interface Gateway {
   readonly endpoint: Endpoint
   readonly localAddress: string
+  /** Where the system prefers another one. */
+  readonly interfaceIndex: number | undefined
 }
 
 type MappedEvent = Extract<PortMapperEvent, { kind: 'mapped' }>
@@ -46,8 +48,9 @@ export interface TestedGateway {
 export async function testPortMapping(
   server: Endpoint,
   localAddress: string,
+  interfaceIndex?: number,
 ): Promise<TestedGateway | undefined> {
-  const gateway = await gatewayOf(localAddress)
+  const gateway = await gatewayOf(localAddress, interfaceIndex)
   if (gateway === undefined) return undefined
   const [pcp, natPmp, upnp] = await Promise.all([
     testMechanism('pcp', gateway, server),
@@ -65,11 +68,14 @@ export async function testPortMapping(
   }
 }
 
-async function gatewayOf(wanted: string): Promise<Gateway | undefined> {
+async function gatewayOf(
+  wanted: string,
+  interfaceIndex: number | undefined,
+): Promise<Gateway | undefined> {
   for (const { family, address, localAddress } of await defaultGateways()) {
     const made = endpoint(address, PORT_MAPPING_PORT)
     if (family !== 4 || localAddress === undefined || !made.ok) continue
-    if (wanted === localAddress) return { endpoint: made.value, localAddress }
+    if (wanted === localAddress) return { endpoint: made.value, localAddress, interfaceIndex }
   }
   return undefined
 }
@@ -85,13 +91,13 @@ async function testMechanism(
   server: Endpoint,
 ): Promise<Tested> {
   const target = await openUdpSocket({ address: gateway.localAddress, port: 0 })
-  const mapping = await Mapping.open(mechanism)
+  const mapping = await Mapping.open(mechanism, gateway)
   try {
     const event = await mapping.ask(gateway, target.local.port)
     if (event.kind !== 'mapped') {
       return { finding: { value: 'unavailable', confidence: 0.9, why: event.why } }
     }
-    const reached = await prove(target, event.external, server)
+    const reached = await prove(target, event.external, server, gateway)
     await mapping.release()
     return { finding: findingOf(event, reached), external: event.external }
   } finally {
@@ -114,8 +120,9 @@ async function prove(
   target: DatagramSocket,
   external: Endpoint,
   server: Endpoint,
+  gateway: Gateway,
 ): Promise<MappingCheckEvent> {
-  const asking = await openUdpSocket({ address: target.local.address, port: 0 })
+  const asking = await openUdpSocket({ address: target.local.address, ...throughIt(gateway) })
   const machine = new MappingCheck({ random: systemRandom })
   const found = await new Promise<MappingCheckEvent>((resolve) => {
     const driver = drive(machine, {
@@ -132,6 +139,13 @@ async function prove(
   return found
 }
 
+function throughIt({ interfaceIndex }: Gateway): {
+  readonly port: 0
+  readonly interfaceIndex?: number
+} {
+  return { port: 0, ...(interfaceIndex !== undefined && { interfaceIndex }) }
+}
+
 type Granted = MappedEvent | { readonly kind: 'unavailable'; readonly why: string }
 
 /** A `PortMapper` of one protocol, asked once. */
@@ -144,8 +158,9 @@ class Mapping {
   #onGranted: (granted: Granted) => void = () => undefined
   #onReleased: () => void = () => undefined
 
-  static async open(mechanism: Mechanism): Promise<Mapping> {
-    return new Mapping(mechanism, await openUdpSocket({ address: '0.0.0.0', port: 0 }))
+  static async open(mechanism: Mechanism, gateway: Gateway): Promise<Mapping> {
+    const socket = await openUdpSocket({ address: '0.0.0.0', ...throughIt(gateway) })
+    return new Mapping(mechanism, socket)
   }
 
   private constructor(mechanism: Mechanism, socket: DatagramSocket) {
