@@ -3,7 +3,7 @@
  * one purpose never serves another; what follows is of fixed length or comes last.
  */
 import { concatBytes, utf8 } from '../core/bytes.ts'
-import { sha256 } from './hash.ts'
+import { hmacSha256, sha256 } from './hash.ts'
 
 /** "This static key is mine": signed once, published with the device's keys. */
 export function staticKeyStatement(staticPublic: Uint8Array): Uint8Array {
@@ -20,6 +20,16 @@ export function signedPrekeyStatement(number: number, prekey: Uint8Array): Uint8
 /** "This login is mine": bound to the one TLS session by its exporter (RFC 9266). */
 export function deviceLoginStatement(exporter: Uint8Array): Uint8Array {
   return concatBytes(utf8('holler device login'), exporter)
+}
+
+/** "This session goes on with me": bound to the ticket, and to the one TLS session. */
+export function sessionResumeStatement(exporter: Uint8Array, ticket: Uint8Array): Uint8Array {
+  return concatBytes(utf8('holler session resume'), exporter, ticket)
+}
+
+/** The server's half: only who gave the ticket knows its key. */
+export function sessionResumedProof(key: Uint8Array, exporter: Uint8Array): Uint8Array {
+  return hmacSha256(key, utf8('holler session resumed'), exporter)
 }
 
 /**

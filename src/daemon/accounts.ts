@@ -22,6 +22,8 @@ const record = z.object({
   handle: z.string(),
   /** Logs in as long as the server keeps salt and parameters; the password itself is kept nowhere. */
   secret: z.exactOptional(secret),
+  /** What the last session can be resumed with, if this daemon is back within a minute. */
+  pass: z.exactOptional(z.object({ ticket: bytesField, key: bytesField })),
   presence: z.object({
     state: z.enum(['online', 'away', 'busy', 'invisible']),
     text: z.string(),

@@ -4,7 +4,17 @@
  */
 import { HollerError } from '../core/holler-error.ts'
 import type { PathPolicy, Person } from '../protocol/control/schema.ts'
-import type { AccountNumber, Presence, Welcome } from '../protocol/server/messages.ts'
+import {
+  type AccountNumber,
+  MAX_LOCAL_ADDRESSES,
+  MAX_PUBLIC_ENDPOINTS,
+  type Presence,
+  type Report,
+  type Resumed,
+  type RosterVersion,
+  type Welcome,
+} from '../protocol/server/messages.ts'
+import type { Known } from '../tcp/login.ts'
 import type { ServerNotice, ServerRequest } from '../tcp/server-link-event.ts'
 import type { Account, OwnPresence } from './accounts.ts'
 import { type Archive, type ArchiveOptions, openArchive } from './archive.ts'
@@ -21,9 +31,6 @@ import type { ServerSession } from './server-session.ts'
 
 /** What the server may be ahead of our disk. Beyond it a notice is dropped; the next login brings everything anew. */
 const MAX_NOTICES = 10_000
-
-/** A `report` carries no more; a host with dozens of container bridges has others that nobody reaches anyway. */
-const MAX_REPORTED_ADDRESSES = 16
 
 export interface ActiveAccountOptions extends ArchiveOptions {
   readonly account: Account
@@ -44,6 +51,10 @@ export class ActiveAccount {
   readonly #pages = new RosterPages()
   readonly #steps = new SerialQueue()
   #waitingNotices = 0 // ≤ MAX_NOTICES
+  /** What the server has last been told of where we are, over this connection. */
+  #reported = ''
+  /** What the server has said yes to in this session, which outlives connections. */
+  #toldPresence: OwnPresence | undefined
   #account: Account
 
   static async open(options: ActiveAccountOptions): Promise<ActiveAccount> {
@@ -82,17 +93,28 @@ export class ActiveAccount {
     return { number, handle }
   }
 
-  handleWelcome({ timeMs, stun, handle }: Welcome): void {
-    if (handle !== this.#account.handle) {
-      this.#keep({ ...this.#account, handle }).catch(() => undefined) // the next welcome says it again
-    }
+  /** What the server need not tell us once more. */
+  get known(): Omit<Known, 'pass'> {
+    const { version } = this.archive.roster
+    const roster = version === undefined ? {} : { roster: version }
+    return { presence: this.presence.digest, ...roster }
+  }
+
+  handleWelcome(welcome: Welcome | Resumed): void {
+    const { timeMs, stun, handle, pass } = welcome
+    this.archive.roster.catchUp()
+    const account = { ...this.#account, handle }
+    delete account.pass // it has served
+    this.#keepInOrder({ ...account, ...(pass && { pass }) })
     this.#options.network.change((now, endpoint) => {
       endpoint.setServerTime(now, timeMs)
       endpoint.setStunServers(now, stun)
     })
+    this.#concealAsWanted()
+    this.#reported = ''
     this.report()
-    const { state, text } = this.#account.presence
-    if (state !== 'online' || text !== '') this.#tell({ kind: 'set-presence', state, text })
+    if (welcome.kind === 'welcome') this.#toldPresence = undefined
+    this.#tellPresence()
     this.sessions.retryAll()
     this.sessions.postman.online()
   }
@@ -101,12 +123,14 @@ export class ActiveAccount {
   handleNotice(notice: ServerNotice): void {
     if (this.#waitingNotices >= MAX_NOTICES) {
       this.archive.dropped.count('server-notice-flood')
+      this.archive.roster.missed()
       return
     }
     this.#waitingNotices += 1
     this.#steps
       .run(() => this.#workOff(notice))
       .catch((error: unknown) => {
+        this.archive.roster.missed()
         const fields = { notice: notice.kind, error: String(error) }
         this.archive.logger.error('Cannot keep what the server said', fields)
       })
@@ -115,16 +139,25 @@ export class ActiveAccount {
 
   /** Tells the server where we are, for its session record. */
   report(): void {
-    const { addresses, port } = this.#options.network
-    const localAddresses = addresses.slice(0, MAX_REPORTED_ADDRESSES)
-    // TCP port 0: this daemon takes no TCP connections.
-    this.#tell({ kind: 'report', localAddresses, udpPort: port, tcpPort: 0 })
+    const { addresses, port, publicAddresses, natProfile } = this.#options.network
+    const report: Omit<Report, 'id'> = {
+      kind: 'report',
+      localAddresses: addresses.slice(0, MAX_LOCAL_ADDRESSES),
+      publicEndpoints: publicAddresses.slice(0, MAX_PUBLIC_ENDPOINTS),
+      udpPort: port,
+      tcpPort: 0, // this daemon takes no TCP connections
+      ...(natProfile === undefined ? {} : { nat: natProfile }),
+    }
+    const text = JSON.stringify(report)
+    if (text === this.#reported || !this.#session.isOnline) return
+    this.#reported = text
+    this.#tell(report)
   }
 
   /** Kept also when the server is away: it is told at the next login. */
   async setPresence(presence: OwnPresence): Promise<void> {
     await this.#keep({ ...this.#account, presence })
-    if (this.#session.isOnline) await this.#session.request({ kind: 'set-presence', ...presence })
+    if (this.#session.isOnline) await this.#sayPresence(presence)
   }
 
   /** @throws HollerError `ACCOUNT_UNKNOWN` where there is nobody of exactly that name. */
@@ -185,6 +218,7 @@ export class ActiveAccount {
   async setPolicy(buddy: Buddy, policy: PathPolicy): Promise<void> {
     await this.archive.roster.setPolicy(buddy, policy)
     this.sessions.setPolicy(buddy.number, policy)
+    this.#concealAsWanted()
   }
 
   /** Ends the sessions with peers and waits for what is being written. */
@@ -202,20 +236,21 @@ export class ActiveAccount {
         for (const { number } of this.archive.roster.missingFrom(entries)) {
           await this.#forget(number)
         }
-        await this.archive.roster.update(entries)
+        await this.archive.roster.update(entries, notice.version)
+        this.#concealAsWanted()
         for (const { number, state } of entries) {
           if (state === 'blocked') await this.#partFrom(number)
         }
         return
       }
       case 'buddy-changed':
-        await this.archive.roster.change(notice.buddy, notice.note)
+        await this.archive.roster.change(notice.buddy, notice.note, notice.version)
         if (notice.buddy.state === 'blocked') await this.#partFrom(notice.buddy.number)
         this.sessions.postman.buddyChanged(notice.buddy.number)
         this.sessions.retryAll()
         return
       case 'buddy-removed':
-        await this.#forget(notice.number)
+        await this.#forget(notice.number, notice.version)
         return
       case 'presence':
         this.#applyPresence(notice)
@@ -251,9 +286,9 @@ export class ActiveAccount {
     }
   }
 
-  async #forget(number: AccountNumber): Promise<void> {
+  async #forget(number: AccountNumber, version?: RosterVersion): Promise<void> {
     await this.#partFrom(number)
-    await this.archive.roster.remove(number)
+    await this.archive.roster.remove(number, version)
   }
 
   async #partFrom(number: AccountNumber): Promise<void> {
@@ -264,6 +299,42 @@ export class ActiveAccount {
   async #keep(account: Account): Promise<void> {
     this.#account = account
     await this.#options.keep(account)
+  }
+
+  #keepInOrder(account: Account): void {
+    this.#account = account
+    this.#steps
+      .run(() => this.#options.keep(account))
+      .catch((error: unknown) => {
+        this.archive.logger.error('Cannot keep the account', { error: String(error) })
+      })
+  }
+
+  /** Unless the server knows already. */
+  #tellPresence(): void {
+    const { presence } = this.#account
+    const told = this.#toldPresence
+    if (told?.state === presence.state && told.text === presence.text) return
+    this.#sayPresence(presence).catch((error: unknown) => {
+      this.archive.logger.debug('Presence not told to the server', { error: String(error) })
+    })
+  }
+
+  async #sayPresence(presence: OwnPresence): Promise<void> {
+    this.#toldPresence = undefined
+    await this.#session.request({ kind: 'set-presence', ...presence })
+    this.#toldPresence = presence
+  }
+
+  /** Whoever may only be reached through the relay is not to learn our addresses from the server either. */
+  #concealAsWanted(): void {
+    if (!this.#session.isOnline) return // the next login comes here before our addresses are told
+    for (const { number, state, pathPolicy, isConcealed = false } of this.archive.roster.all()) {
+      const wanted = pathPolicy === 'relay'
+      if (state === 'accepted' && wanted !== isConcealed) {
+        this.#tell({ kind: 'buddy-conceal', number, isConcealed: wanted })
+      }
+    }
   }
 
   // For what the next login repeats: when it does not arrive, nothing is lost.

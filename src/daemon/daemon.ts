@@ -219,12 +219,15 @@ export class Daemon {
     })
   }
 
-  /** Says goodbye to server and peers and writes what is to be written. Takes 3 s at most. */
+  /**
+   * Ends the sessions with peers, suspends the one with the server (a daemon that is started again within a minute goes
+   * on with it, and buddies notice nothing), and writes what is to be written. Takes 3 s at most.
+   */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#stopTimer()
     // A login that is under way is not waited for: a server that does not answer would hold us up.
-    await Promise.all([this.#loggingIn?.stop(), this.#deactivate()])
+    await Promise.all([this.#loggingIn?.stop(), this.#deactivate('suspend')])
     await this.network.close()
     await this.journal.settled()
   }
@@ -257,6 +260,7 @@ export class Daemon {
     const session = this.#newSession(addressOf(account.serverLink), String(account.number), {
       kind: 'secret',
       secret: account.secret,
+      ...(account.pass && { pass: account.pass }),
     })
     await this.#setStatus({ state: 'connecting', reason: '' })
     await this.#activate(account, session)
@@ -331,16 +335,19 @@ export class Daemon {
       keep: (changed) => this.#accounts.update(changed),
     })
     this.#active = { account: active, session }
-    session.attach((event) => this.#handleSession(active, event))
+    session.attach(
+      (event) => this.#handleSession(active, event),
+      () => active.known,
+    )
     this.#expire()
     return active
   }
 
-  async #deactivate(): Promise<void> {
+  async #deactivate(how: 'stop' | 'suspend' = 'stop'): Promise<void> {
     const active = this.#active
     this.#active = undefined
     if (active === undefined) return
-    await Promise.all([active.account.stop(), active.session.stop()])
+    await Promise.all([active.account.stop(), active.session[how]()])
   }
 
   #handleSession(account: ActiveAccount, event: ServerSessionEvent): void {
@@ -369,6 +376,7 @@ export class Daemon {
   }
 
   #tellAddresses(): void {
+    this.#active?.account.report()
     const { addresses, publicAddresses } = this.network
     const data = { addresses, publicAddresses: publicAddresses.map(formatEndpoint) }
     this.ephemeral.tell({ type: 'net.changed', key: 'net', data })

@@ -28,6 +28,7 @@ import type { Device } from './keys.ts'
 import { PeerEndpoint } from './peer-endpoint.ts'
 import type { PeerEndpointEvent } from './peer-events.ts'
 import { NatMemory } from './nat-memory.ts'
+import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import { NatProfiler } from './nat-profiler.ts'
 import { PortForwarding } from './port-forwarding.ts'
 import { RelayLines } from './relay-lines.ts'
@@ -202,6 +203,11 @@ export class Network {
     return this.#publicAddresses
   }
 
+  /** What our NAT does, as far as it is known. */
+  get natProfile(): NatProfile | undefined {
+    return this.#endpoint.nat
+  }
+
   /** What the gateway forwards to our port, as the gateway says. */
   get forwarded(): Endpoint | undefined {
     return this.#forwarding?.external
@@ -237,7 +243,10 @@ export class Network {
       logger,
       memory: await NatMemory.open(store),
       address: this.#extraAddress,
-      onProfile: (profile) => this.change((now, endpoint) => endpoint.setNatProfile(now, profile)),
+      onProfile: (profile) => {
+        this.change((now, endpoint) => endpoint.setNatProfile(now, profile))
+        this.#handlers?.handleOtherAddresses() // what our addresses mean is another thing now
+      },
     })
   }
 

@@ -1,4 +1,5 @@
 import type { AccountNumber, Presence, PresenceEntry } from '../protocol/server/messages.ts'
+import { presenceDigest } from '../tcp/presence-digest.ts'
 
 /** One buddy's presence, as it has become. */
 export interface PresenceChange {
@@ -26,6 +27,11 @@ export class PresenceMirror {
 
   get online(): readonly AccountNumber[] {
     return [...this.#entries.keys()]
+  }
+
+  /** Of everything that we have been told (`presenceDigest`). */
+  get digest(): Uint8Array {
+    return presenceDigest(this.#entries.values())
   }
 
   /** Applies a snapshot (all who are online) or a change, and returns what is different now. */

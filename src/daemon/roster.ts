@@ -7,7 +7,12 @@ import { equalBytes } from '../core/bytes.ts'
 import { HollerError } from '../core/holler-error.ts'
 import type { Store } from '../core/store.ts'
 import type { PathPolicy, Person } from '../protocol/control/schema.ts'
-import type { AccountNumber, DeviceKeys, RosterEntry } from '../protocol/server/messages.ts'
+import type {
+  AccountNumber,
+  DeviceKeys,
+  RosterEntry,
+  RosterVersion,
+} from '../protocol/server/messages.ts'
 import type { DurableEvent } from './events.ts'
 import type { Journal } from './journal.ts'
 import {
@@ -32,7 +37,13 @@ const record = z.object({
   /** What a requester wrote. */
   note: z.string(),
   pathPolicy: z.enum(['auto', 'lan', 'relay']),
+  /** What we have said of them, as the server keeps it. */
+  group: z.exactOptional(z.string()),
+  remark: z.exactOptional(z.string()),
+  isConcealed: z.exactOptional(z.literal(true)),
 })
+
+const versionRecord = z.object({ version: z.string() })
 
 export type Buddy = z.output<typeof record>
 
@@ -44,6 +55,9 @@ export class Roster {
   readonly #journal: Journal
   readonly #prefix: string
   readonly #buddies: Map<AccountNumber, Buddy> // ≤ MAX_BUDDIES
+  readonly #versionKey: string
+  #version: RosterVersion | undefined
+  #hasMissed = false
 
   static async open(store: Store, journal: Journal, slot: string): Promise<Roster> {
     const prefix = `${slot}/roster/`
@@ -52,13 +66,41 @@ export class Roster {
       const buddy = readRecord(record, key, bytes)
       buddies.set(buddy.number, buddy)
     }
-    return new Roster(journal, prefix, buddies)
+    const versionKey = `${slot}/roster-version`
+    const bytes = await store.get(versionKey)
+    const version = bytes && readRecord(versionRecord, versionKey, bytes).version
+    return new Roster(journal, { prefix, versionKey, buddies, version })
   }
 
-  private constructor(journal: Journal, prefix: string, buddies: Map<AccountNumber, Buddy>) {
+  private constructor(
+    journal: Journal,
+    kept: {
+      readonly prefix: string
+      readonly versionKey: string
+      readonly buddies: Map<AccountNumber, Buddy>
+      readonly version: RosterVersion | undefined
+    },
+  ) {
     this.#journal = journal
-    this.#prefix = prefix
-    this.#buddies = buddies
+    this.#prefix = kept.prefix
+    this.#versionKey = kept.versionKey
+    this.#buddies = kept.buddies
+    this.#version = kept.version
+  }
+
+  /** The server's version of which everything is here; `undefined` before the first whole list. */
+  get version(): RosterVersion | undefined {
+    return this.#version
+  }
+
+  /** Something that the server said of the list was lost on our way to the disk: from here on no version is whole. */
+  missed(): void {
+    this.#hasMissed = true
+  }
+
+  /** A login begins: the server tells what has changed since `version`. */
+  catchUp(): void {
+    this.#hasMissed = false
   }
 
   all(): readonly Buddy[] {
@@ -91,23 +133,24 @@ export class Roster {
   }
 
   /** Takes over what the server's list says of these; who is not on it stays until `remove`. */
-  async update(entries: readonly RosterEntry[]): Promise<void> {
+  async update(entries: readonly RosterEntry[], version?: RosterVersion): Promise<void> {
     await this.#apply(
       entries.slice(0, MAX_BUDDIES).map((entry) => {
         return this.#buddyOf(entry, this.get(entry.number)?.note ?? '')
       }),
       [],
+      version,
     )
   }
 
-  async change(entry: RosterEntry, note: string): Promise<void> {
+  async change(entry: RosterEntry, note: string, version?: RosterVersion): Promise<void> {
     if (this.#buddies.size >= MAX_BUDDIES && !this.#buddies.has(entry.number)) return
-    await this.#apply([this.#buddyOf(entry, note)], [])
+    await this.#apply([this.#buddyOf(entry, note)], [], version)
   }
 
-  async remove(number: AccountNumber): Promise<Buddy | undefined> {
+  async remove(number: AccountNumber, version?: RosterVersion): Promise<Buddy | undefined> {
     const buddy = this.#buddies.get(number)
-    if (buddy !== undefined) await this.#apply([], [buddy])
+    await this.#apply([], buddy === undefined ? [] : [buddy], version)
     return buddy
   }
 
@@ -120,11 +163,17 @@ export class Roster {
     return { ...entry, note, pathPolicy }
   }
 
-  async #apply(buddies: readonly Buddy[], removed: readonly Buddy[]): Promise<void> {
+  async #apply(
+    buddies: readonly Buddy[],
+    removed: readonly Buddy[],
+    told?: RosterVersion,
+  ): Promise<void> {
     const changed = buddies.filter((buddy) => !isSame(buddy, this.#buddies.get(buddy.number)))
-    if (changed.length + removed.length === 0) return
+    const version = this.#hasMissed || told === this.#version ? undefined : told
+    if (changed.length + removed.length === 0 && version === undefined) return
     await this.#journal.commit(
       [
+        ...(version === undefined ? [] : [putRecord(versionRecord, this.#versionKey, { version })]),
         ...changed.map((buddy) => putRecord(record, this.#keyOf(buddy), buddy)),
         ...removed.map((buddy) => deleteRecord(this.#keyOf(buddy))),
       ],
@@ -137,6 +186,7 @@ export class Roster {
     )
     for (const buddy of changed) this.#buddies.set(buddy.number, buddy)
     for (const buddy of removed) this.#buddies.delete(buddy.number)
+    if (version !== undefined) this.#version = version
   }
 
   #keyOf({ number }: Buddy): string {
@@ -145,7 +195,12 @@ export class Roster {
 }
 
 function eventsOf(buddy: Buddy, before: Buddy | undefined): readonly DurableEvent[] {
-  if (buddy.state === before?.state && buddy.handle === before.handle) return []
+  const isNews =
+    buddy.state !== before?.state ||
+    buddy.handle !== before.handle ||
+    buddy.group !== before.group ||
+    buddy.remark !== before.remark
+  if (!isNews) return []
   return buddy.state === 'pending-in'
     ? [{ type: 'buddy.request', data: { from: personOf(buddy), note: buddy.note } }]
     : [{ type: 'buddy.changed', data: { buddy: personOf(buddy), state: buddy.state } }]
@@ -157,6 +212,9 @@ function isSame(a: Buddy, b: Buddy | undefined): boolean {
     a.state === b.state &&
     a.note === b.note &&
     a.pathPolicy === b.pathPolicy &&
+    a.group === b.group &&
+    a.remark === b.remark &&
+    a.isConcealed === b.isConcealed &&
     isSameDevice(a.device, b.device)
   )
 }

@@ -20,6 +20,7 @@ const CODES: Readonly<Record<ServerErrorCode, ErrorCode>> = {
   unsupported: 'UNSUPPORTED',
   malformed: 'INVALID_PARAMS',
   temporary: 'SERVER_UNREACHABLE',
+  'resume-refused': 'AUTH_FAILED', // dealt with by the link, which logs in anew
 }
 
 /** A server's refusal as the error of the command that led to it. */

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../core/clock.ts'
 import { HollerError } from '../core/holler-error.ts'
+import type { Instant } from '../core/instant.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Random } from '../core/random.ts'
 import { saltedPassword } from '../crypto/password.ts'
@@ -13,8 +14,16 @@ import type { SecureStream } from '../io/byte-stream.ts'
 import { driveLink, type LinkDriver } from '../io/drive-link.ts'
 import type { StatusView } from '../protocol/control/schema.ts'
 import type { ServerLinkAddress } from '../protocol/server/link.ts'
-import type { AccountName, MailSeq, RequestId, Welcome } from '../protocol/server/messages.ts'
-import type { SaltedSecret } from '../tcp/login.ts'
+import type {
+  AccountName,
+  MailSeq,
+  RequestId,
+  Resumed,
+  ResumePass,
+  SessionStart,
+  Welcome,
+} from '../protocol/server/messages.ts'
+import { type Known, NOTHING_KNOWN, type SaltedSecret } from '../tcp/login.ts'
 import { ServerLink } from '../tcp/server-link.ts'
 import type {
   ServerAnswer,
@@ -43,13 +52,16 @@ export interface ServerSessionOptions {
   /** What proves that it is us: fresh from the user, or kept from an earlier login. */
   readonly credential:
     | { readonly kind: 'password'; readonly password: string }
-    | { readonly kind: 'secret'; readonly secret: SaltedSecret }
+    | { readonly kind: 'secret'; readonly secret: SaltedSecret; readonly pass?: ResumePass }
 }
+
+/** What whoever is attached knows already, so that the server need not tell it once more. */
+export type KnownAlready = () => Omit<Known, 'pass'>
 
 export type SessionState = StatusView['session']
 
 export type ServerSessionEvent =
-  | { readonly kind: 'online'; readonly welcome: Welcome }
+  | { readonly kind: 'online'; readonly welcome: Welcome | Resumed }
   | { readonly kind: 'notice'; readonly notice: ServerNotice }
   | { readonly kind: 'state'; readonly state: SessionState; readonly reason: string }
 
@@ -67,8 +79,10 @@ export class ServerSession {
   #secret: SaltedSecret | undefined
   #backlog: ServerSessionEvent[] | undefined = [] // ≤ MAX_BACKLOG, until somebody is attached
   #handler: (event: ServerSessionEvent) => void = (event) => this.#keep(event)
+  #known: KnownAlready = () => NOTHING_KNOWN
   #connectError: HollerError | undefined
-  #first: { resolve: (welcome: Welcome) => void; reject: (error: HollerError) => void } | undefined
+  #first:
+    { resolve: (welcome: SessionStart) => void; reject: (error: HollerError) => void } | undefined
   #isStopped: (() => void) | undefined
   #stopping: Promise<void> | undefined
 
@@ -84,7 +98,11 @@ export class ServerSession {
       deviceKeys: device.keys,
       client: options.client,
       random: options.random,
-      ...(this.#secret === undefined ? {} : { savedSecret: this.#secret }),
+      known: () => this.#known(),
+      ...(credential.kind === 'secret' && {
+        savedSecret: credential.secret,
+        ...(credential.pass !== undefined && { savedPass: credential.pass }),
+      }),
     })
     this.#driver = driveLink(this.#link, {
       clock,
@@ -112,7 +130,7 @@ export class ServerSession {
    *
    * @throws HollerError `AUTH_FAILED`, `SERVER_UNREACHABLE`, `CERTIFICATE_REJECTED` or another; then it has stopped.
    */
-  async login(): Promise<Welcome> {
+  async login(): Promise<SessionStart> {
     if (this.#stopping !== undefined) throw givenUp()
     return await new Promise((resolve, reject) => {
       this.#first = { resolve, reject }
@@ -121,9 +139,10 @@ export class ServerSession {
   }
 
   /** From now on, and beginning with what has come so far, events go there. */
-  attach(handler: (event: ServerSessionEvent) => void): void {
+  attach(handler: (event: ServerSessionEvent) => void, known: KnownAlready): void {
     const backlog = this.#backlog ?? []
     this.#backlog = undefined
+    this.#known = known
     this.#handler = handler
     for (const event of backlog) handler(event)
   }
@@ -148,12 +167,21 @@ export class ServerSession {
 
   /** Logs out and closes; nothing is told any more. Takes 2 s at most. */
   async stop(): Promise<void> {
+    await this.#part((now) => this.#link.stop(now))
+  }
+
+  /** As `stop`, but to come back soon: until then nobody is to notice. */
+  async suspend(): Promise<void> {
+    await this.#part((now) => this.#link.suspend(now))
+  }
+
+  async #part(command: (now: Instant) => void): Promise<void> {
     this.#handler = () => undefined
     this.#first?.reject(givenUp())
     this.#first = undefined
     this.#stopping ??= new Promise<void>((resolve) => {
       this.#isStopped = resolve
-      this.#driver.change((now) => this.#link.stop(now))
+      this.#driver.change(command)
     })
     await this.#stopping
     this.#driver.stop()
@@ -208,7 +236,7 @@ export class ServerSession {
     }
   }
 
-  #welcomed(welcome: Welcome): void {
+  #welcomed(welcome: Welcome | Resumed): void {
     this.#password = undefined
     this.#connectError = undefined
     this.#first?.resolve(welcome)

@@ -3,7 +3,12 @@ import { equalBytes, toBase64 } from '../core/bytes.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Instant } from '../core/instant.ts'
 import type { SecureChannel } from '../core/machine.ts'
-import { deviceLoginStatement, staticKeyStatement } from '../crypto/device-statement.ts'
+import {
+  deviceLoginStatement,
+  sessionResumedProof,
+  sessionResumeStatement,
+  staticKeyStatement,
+} from '../crypto/device-statement.ts'
 import { verifySignature } from '../crypto/identity.ts'
 import { isAcceptableHashing } from '../crypto/password-hashing.ts'
 import { fakeVerifier, readClientFirst, ScramServer } from '../crypto/scram.ts'
@@ -13,14 +18,19 @@ import type {
   Register,
   ReplacePassword,
   Response,
+  Resume,
+  ResumePass,
+  RosterVersion,
 } from '../protocol/server/messages.ts'
 import { rateLimited, type Refusal, refused } from './answer.ts'
 import { normaliseHandle, readName } from './handle.ts'
 import type { LoginThrottle } from './login-throttle.ts'
 import type { Outside } from './outside.ts'
+import { isForPassword, type ResumeTickets } from './resume-tickets.ts'
 import { hashOfToken } from './secret-token.ts'
 import { type InviteFault, inviteFault } from './store/admin-store.ts'
 import type { Account, ServerStore } from './store/server-store.ts'
+import type { Epoch } from './store/session-store.ts'
 
 /** 24 characters of base64: what goes on after the client's nonce. */
 const NONCE_BYTES = 18
@@ -51,13 +61,27 @@ export interface LoggedIn {
   readonly device: DeviceKeys
   /** The device that the account logged in from last, if this is another one or has other keys now. */
   readonly isOtherDevice: boolean
-  /** SCRAM's proof of the server. */
-  readonly serverFinal: string
+  readonly proof: ServerProof
+  /** The version of the buddy list that the client has. */
+  readonly roster?: RosterVersion
 }
+
+/** How the server proves itself in turn. */
+export type ServerProof =
+  | { readonly kind: 'scram'; readonly serverFinal: string }
+  | {
+      readonly kind: 'resumed'
+      readonly proof: Uint8Array
+      /** The epoch that the ticket was given for. */
+      readonly epoch: Epoch
+      /** What the client says it has been told of its buddies. */
+      readonly presence: Uint8Array
+    }
 
 export interface AccountsOptions {
   readonly store: ServerStore
   readonly throttle: LoginThrottle
+  readonly tickets: ResumeTickets
   readonly outside: Outside
   /** Makes unknown accounts look like known ones; the server's own and always the same. */
   readonly unknownAccountSecret: Uint8Array
@@ -174,10 +198,49 @@ export class Accounts {
     }
     if (account.disabledAtMs !== undefined) return accountDisabled // to whoever has the password, and to nobody else
     if (attempt.isCounted) throttle.succeeded(channel.remote)
-    const [last] = attempt.knownDevices
-    const isOtherDevice = last === undefined || !haveSameKeys(last, device)
     const { serverFinal } = proof.value
-    return { kind: 'logged-in', account, device, isOtherDevice, serverFinal }
+    return {
+      kind: 'logged-in',
+      account,
+      device,
+      isOtherDevice: isOtherDevice(attempt.knownDevices, device),
+      proof: { kind: 'scram', serverFinal },
+      ...(response.roster === undefined ? {} : { roster: response.roster }),
+    }
+  }
+
+  /**
+   * Judges a ticket: written by us, for the password of today, in the account's present session, and handed in by the
+   * device that had it. Whatever is wrong, the answer is the same: log in.
+   */
+  async resume(message: Resume, { exporter }: SecureChannel): Promise<LoggedIn | Refusal> {
+    const { store, tickets } = this.#options
+    const { ticket, deviceSignature, presence, roster } = message
+    const claim = tickets.read(ticket)
+    if (claim === undefined) return resumeRefused()
+    const { number, epoch } = claim
+    const account = await store.account(number)
+    const standing = await store.sessions.standing(number)
+    if (account === undefined || account.disabledAtMs !== undefined) return resumeRefused()
+    if (!isForPassword(claim, account.verifier)) return resumeRefused()
+    if (standing?.epoch !== epoch) return resumeRefused()
+    const { device } = standing
+    const statement = sessionResumeStatement(exporter, ticket)
+    if (!verifySignature(device.identity, statement, deviceSignature)) return resumeRefused()
+    const proof = sessionResumedProof(tickets.keyOf(ticket), exporter)
+    return {
+      kind: 'logged-in',
+      account,
+      device,
+      isOtherDevice: isOtherDevice(await store.devices(number), device),
+      proof: { kind: 'resumed', proof, epoch, presence },
+      ...(roster === undefined ? {} : { roster }),
+    }
+  }
+
+  /** What the session of that epoch can be resumed with. */
+  passOf(account: Account, epoch: Epoch): ResumePass {
+    return this.#options.tickets.issue(account, epoch)
   }
 
   async #find(ref: ReturnType<typeof readName>): Promise<Account | undefined> {
@@ -215,6 +278,15 @@ function notInvited(why: InviteFault): Refusal {
     case 'used-up':
       return refused('invite-invalid', 'This invitation has been used already')
   }
+}
+
+export function resumeRefused(): Refusal {
+  return refused('resume-refused', 'This session cannot be resumed; log in')
+}
+
+/** The one used last is the first of those known. */
+function isOtherDevice([last]: readonly DeviceKeys[], device: DeviceKeys): boolean {
+  return last === undefined || !haveSameKeys(last, device)
 }
 
 function isDeviceSound(device: DeviceKeys): boolean {

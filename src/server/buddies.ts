@@ -8,6 +8,9 @@ import type {
   AccountName,
   AccountNumber,
   BuddyAnswer,
+  BuddyConceal,
+  BuddyMove,
+  BuddyNote,
   DeviceKeys,
   Found,
   Search,
@@ -16,12 +19,15 @@ import { type Answer, done, rateLimited, type Refusal, refused } from './answer.
 import type { Directory } from './directory.ts'
 import { readName } from './handle.ts'
 import type { OnlineAccount } from './online-account.ts'
+import { changeOf, entryOf } from './roster-news.ts'
 import {
   type Account,
+  type FactChange,
   type Person,
   type Relation,
   type RelationChange,
   type ServerStore,
+  type SideNews,
 } from './store/server-store.ts'
 import { type BucketShape, TokenBuckets } from './token-buckets.ts'
 
@@ -88,6 +94,20 @@ export class Buddies {
     })
   }
 
+  /** Writes something to one's own entry of somebody, who does not hear of it. */
+  async describe(
+    from: OnlineAccount,
+    message: BuddyMove | BuddyNote | BuddyConceal,
+  ): Promise<Answer> {
+    const { number } = message
+    const noted = await this.#options.store.note(from.number, number, factsOf(message))
+    if (noted === undefined) return refused('not-found', 'They are not on your list')
+    const { record, version } = noted
+    const present = this.#options.directory.find(from.number)
+    present?.apply({ ...changeOf(record), version })
+    return done
+  }
+
   async #find(name: AccountName): Promise<Account | undefined> {
     const ref = readName(name)
     if (ref === undefined) return undefined
@@ -114,10 +134,13 @@ export class Buddies {
         ? refused('too-many', 'Your buddy list is full')
         : refused('too-many', 'Too many requests wait there already')
     }
-    const { before, after, otherBefore, otherAfter } = outcome
-    if (before !== after) this.#tell(from.number, other, after, '', outcome.secondDevice)
-    if (otherBefore !== otherAfter) {
-      this.#tell(other.number, from, otherAfter, change.note, outcome.firstDevice)
+    const { before, after, otherBefore, otherAfter, first, second } = outcome
+    if (before !== after && first !== undefined) {
+      this.#tell(from.number, other, { relation: after, note: '', ...first }, outcome.secondDevice)
+    }
+    if (otherBefore !== otherAfter && second !== undefined) {
+      const side = { relation: otherAfter, note: change.note, ...second }
+      this.#tell(other.number, from, side, outcome.firstDevice)
     }
     if (before !== after && after === 'accepted') {
       this.#options.onAgreed(from.number, other.number)
@@ -127,22 +150,39 @@ export class Buddies {
 
   #tell(
     to: AccountNumber,
-    of: Person,
-    relation: Relation,
-    note: string,
+    { number, handle }: Person,
+    side: SideNews & { readonly relation: Relation; readonly note: string },
     device: DeviceKeys | undefined,
   ): void {
     const account = this.#options.directory.find(to)
     if (account === undefined) return
-    const { number, handle } = of
-    if (relation === 'none') account.apply({ kind: 'buddy-removed', number })
+    const { relation, version, own, note } = side
+    if (relation === 'none') account.apply({ kind: 'buddy-removed', number, version })
     else {
+      const entry = { number, handle, state: relation }
       account.apply({
         kind: 'buddy-changed',
-        buddy: { number, handle, state: relation, ...(device === undefined ? {} : { device }) },
+        buddy: entryOf({
+          ...entry,
+          ...(device === undefined ? {} : { device }),
+          ...(own === undefined ? {} : { own }),
+        }),
         note: relation === 'pending-in' ? note : '',
+        version,
       })
     }
+  }
+}
+
+/** What of one's own facts about a buddy a message changes. */
+function factsOf(message: BuddyMove | BuddyNote | BuddyConceal): FactChange {
+  switch (message.kind) {
+    case 'buddy-move':
+      return { group: message.group }
+    case 'buddy-note':
+      return { remark: message.note }
+    case 'buddy-conceal':
+      return { isConcealed: message.isConcealed }
   }
 }
 

@@ -33,12 +33,12 @@ export interface ClientSession {
 }
 
 export function reportOf(message: Report): ClientReport {
-  const { localAddresses, udpPort, tcpPort, mapping, filtering } = message
+  const { localAddresses, publicEndpoints, udpPort, tcpPort, nat } = message
   return {
     localAddresses,
+    publicEndpoints,
     udpPort,
     tcpPort,
-    ...(mapping === undefined ? {} : { mapping }),
-    ...(filtering === undefined ? {} : { filtering }),
+    ...(nat === undefined ? {} : { nat }),
   }
 }

@@ -7,9 +7,10 @@ export class Directory {
 
   readonly #addresses = new Map<string, number>() // BOUNDED: as above; how many come from each address
 
-  /** Returns the one that it takes the place of. */
+  /** Returns the one that has no place any more: of two sessions of an account, the one of the lower epoch. */
   attach(account: OnlineAccount): OnlineAccount | undefined {
     const replaced = this.#accounts.get(account.number)
+    if (replaced !== undefined && replaced.epoch > account.epoch) return account
     this.#accounts.set(account.number, account)
     this.#count(account, 1)
     if (replaced !== undefined) this.#count(replaced, -1)
@@ -38,6 +39,11 @@ export class Directory {
   ready(number: AccountNumber): OnlineAccount | undefined {
     const account = this.#accounts.get(number)
     return account?.isReady === true ? account : undefined
+  }
+
+  /** Everybody who has a session. */
+  all(): Iterable<OnlineAccount> {
+    return this.#accounts.values()
   }
 
   get size(): number {

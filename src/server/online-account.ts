@@ -2,12 +2,12 @@ import type {
   AccountNumber,
   BuddyChanged,
   BuddyRemoved,
-  BuddyState,
   DeviceKeys,
 } from '../protocol/server/messages.ts'
 import type { ClientSession } from './client-session.ts'
 import type { Handle } from './handle.ts'
-import type { Account, RosterRecord } from './store/server-store.ts'
+import type { Account, ListedState } from './store/server-store.ts'
+import type { Epoch } from './store/session-store.ts'
 import type { Watchers } from './watchers.ts'
 
 export type RosterChange = BuddyChanged | BuddyRemoved
@@ -22,10 +22,11 @@ export class OnlineAccount {
   readonly handle: Handle
   readonly device: DeviceKeys
   readonly session: ClientSession
+  readonly epoch: Epoch
   /** Logged in invisibly from another device than before: neither the store nor buddies know of it until it shows. */
   isDeviceHidden = false
   readonly #watchers: Watchers<OnlineAccount>
-  readonly #roster = new Map<AccountNumber, BuddyState>() // ≤ MAX_ROSTER
+  readonly #roster = new Map<AccountNumber, ListedState>() // ≤ MAX_ROSTER
   // ≤ 2 × MAX_ROSTER: the latest change of each buddy, until the list has been sent
   #waiting: Map<AccountNumber, RosterChange> | undefined = new Map<AccountNumber, RosterChange>()
 
@@ -33,12 +34,14 @@ export class OnlineAccount {
     readonly account: Account
     readonly device: DeviceKeys
     readonly session: ClientSession
+    readonly epoch: Epoch
     readonly watchers: Watchers<OnlineAccount>
   }) {
     this.number = options.account.number
     this.handle = options.account.handle
     this.device = options.device
     this.session = options.session
+    this.epoch = options.epoch
     this.#watchers = options.watchers
   }
 
@@ -47,8 +50,8 @@ export class OnlineAccount {
     return this.#waiting === undefined && this.session.isOpen
   }
 
-  load(roster: readonly RosterRecord[]): void {
-    for (const { number, state } of roster) this.#roster.set(number, state)
+  load(roster: ReadonlyMap<AccountNumber, ListedState>): void {
+    for (const [number, listed] of roster) this.#roster.set(number, listed)
   }
 
   /** The list has been sent: what changed since it was read follows, and from now on presence. */
@@ -71,7 +74,7 @@ export class OnlineAccount {
       this.#waiting.set(number, change)
       return
     }
-    if (change.kind === 'buddy-changed') this.#roster.set(number, change.buddy.state)
+    if (change.kind === 'buddy-changed') this.#roster.set(number, change.buddy)
     else this.#roster.delete(number)
     if (this.isBuddy(number)) this.#watchers.add(number, this)
     else this.#watchers.delete(number, this)
@@ -79,11 +82,22 @@ export class OnlineAccount {
   }
 
   isBuddy(number: AccountNumber): boolean {
-    return this.#roster.get(number) === 'accepted'
+    return this.#roster.get(number)?.state === 'accepted'
+  }
+
+  hasBlocked(number: AccountNumber): boolean {
+    return this.#roster.get(number)?.state === 'blocked'
+  }
+
+  /** Whether this buddy may be told our addresses. */
+  shows(number: AccountNumber): boolean {
+    return this.isBuddy(number) && this.#roster.get(number)?.isConcealed !== true
   }
 
   /** Those who agreed, in any order. */
   buddies(): readonly AccountNumber[] {
-    return [...this.#roster].filter(([, state]) => state === 'accepted').map(([number]) => number)
+    return [...this.#roster]
+      .filter(([, { state }]) => state === 'accepted')
+      .map(([number]) => number)
   }
 }

@@ -54,12 +54,25 @@ export class Presence {
     if (standing !== undefined) this.#settle(now, number, { ...standing, chosen })
   }
 
-  /** The connection broke: told as offline unless it is back within the grace. */
-  disconnect(now: Instant, number: AccountNumber): void {
+  /** The connection broke, or was left for a moment: told as offline unless it is back within the grace. */
+  disconnect(now: Instant, number: AccountNumber, graceMs = OFFLINE_GRACE_MS): void {
     const standing = this.#standings.get(number)
     if (standing === undefined) return
     this.#standings.set(number, { ...standing, status: 'grace' })
-    this.#graces.set(number, after(now, OFFLINE_GRACE_MS))
+    this.#graces.set(number, after(now, graceMs))
+  }
+
+  /** Somebody who was there when the server went down: nobody has been told otherwise, and nobody is unless it stays away. */
+  restore(now: Instant, number: AccountNumber, chosen: ChosenPresence, graceMs: number): void {
+    const standing: Standing = { ...newcomer(chosen), status: 'grace' }
+    this.#standings.set(number, { ...standing, told: shownOf(standing) })
+    this.#graces.set(number, after(now, graceMs))
+  }
+
+  /** What an account chose that is there, or within its grace. */
+  chosen(number: AccountNumber): ChosenPresence | undefined {
+    const standing = this.#standings.get(number)
+    return standing === undefined || standing.status === 'gone' ? undefined : standing.chosen
   }
 
   /** The user left: told at once. */

@@ -34,6 +34,7 @@ import type { Outside } from './outside.ts'
 import { RelayDoor } from './relay-door.ts'
 import { RelayTickets } from './relay-tickets.ts'
 import { Relay } from './relay.ts'
+import { ResumeTickets } from './resume-tickets.ts'
 import { ServerTime } from './server-time.ts'
 import type { ServerStore } from './store/server-store.ts'
 import { StunWitness } from './stun-witness.ts'
@@ -131,6 +132,7 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
       store,
       outside,
       throttle: new LoginThrottle(),
+      tickets: new ResumeTickets(await store.secret('resume-tickets', () => random.bytes(32))),
       unknownAccountSecret: await store.secret('unknown-accounts', () => random.bytes(32)),
       isRegistrationOpen: () => isRegistrationOpen,
     }),

@@ -9,11 +9,13 @@ import type {
   ServerMessage,
 } from '../protocol/server/messages.ts'
 import type { Accounts, LoggedIn } from './accounts.ts'
-import type { Answer } from './answer.ts'
+import type { Answer, Refusal } from './answer.ts'
 import type { ClientSession } from './client-session.ts'
 import type { Stranger } from './gate.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { OnlineAccount } from './online-account.ts'
+import type { ChosenPresence } from './presence.ts'
+import type { Epoch } from './store/session-store.ts'
 
 /** Everything that a logged-in client may ask of others. */
 export type SessionRequest = Extract<
@@ -27,6 +29,13 @@ export type SessionRequest = Extract<
       | 'buddy-remove'
       | 'buddy-block'
       | 'buddy-unblock'
+      | 'buddy-move'
+      | 'buddy-note'
+      | 'buddy-conceal'
+      | 'who'
+      | 'locate'
+      | 'get-profile'
+      | 'set-profile'
       | 'set-presence'
       | 'introduce'
       | 'withdraw'
@@ -46,10 +55,12 @@ export interface SessionServices {
   servicesFor(stream: SecureStream): readonly Endpoint[]
   /** A stranger has come; to make room for it, others may be cut. */
   opened(session: OpenSession): void
-  /** Somebody has proved who they are: from now on this is their session. Waits for nothing. */
-  attach(session: OpenSession, login: LoggedIn): OnlineAccount
-  /** Sends welcome, list and presence. */
-  arrive(account: OnlineAccount, login: LoggedIn): Promise<void>
+  /** Somebody has proved who they are: takes the epoch of their session, or goes on with it under the next one. */
+  claim(login: LoggedIn): Promise<Claimed | Refusal>
+  /** From now on this is their session, unless a later one has come: then it has been ended. Waits for nothing. */
+  attach(session: OpenSession, login: LoggedIn, claimed: Claimed): OnlineAccount
+  /** Sends welcome, list and presence, as far as the client does not know them. */
+  arrive(account: OnlineAccount, login: LoggedIn, claimed: Claimed): Promise<void>
   request(
     now: Instant,
     account: OnlineAccount,
@@ -60,5 +71,13 @@ export interface SessionServices {
   ended(session: OpenSession, account: OnlineAccount | undefined, end: SessionEnd): void
 }
 
-/** `lost`: without a goodbye. */
-export type SessionEnd = Goodbye['reason'] | 'lost'
+/** What a session begins with. */
+export interface Claimed {
+  readonly kind: 'claimed'
+  readonly epoch: Epoch
+  /** What it is to be seen as, until it chooses anew. */
+  readonly chosen: ChosenPresence
+}
+
+/** `lost`: without a goodbye; `suspended`: to come back soon. */
+export type SessionEnd = Goodbye['reason'] | 'lost' | 'suspended'

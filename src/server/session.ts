@@ -2,6 +2,7 @@
  * One client's TCP session, from the end of the TLS handshake to its last byte:
  *
  *     fresh ── hello ──► challenged ── response ──► online ──► ended
+ *       ├ resume (once; refused, the session stays fresh) ──►┘
  *       └ register (once; the session stays fresh)
  *
  * Before login it is a stranger: small frames, ten seconds in all, a handful of messages, and whatever is out of
@@ -26,11 +27,12 @@ import {
   type ReplacePassword,
   type RequestId,
   type Response,
+  type Resume,
   type Send,
   SERVER_PROTOCOL_VERSION,
   type ServerMessage,
 } from '../protocol/server/messages.ts'
-import type { LoginAttempt } from './accounts.ts'
+import type { LoggedIn, LoginAttempt } from './accounts.ts'
 import { type Answer, done, type Refusal, refused } from './answer.ts'
 import { ClientHeartbeat } from './client-heartbeat.ts'
 import { reportOf, type SessionRecord } from './client-session.ts'
@@ -54,7 +56,7 @@ const CHALLENGE_AFTER_MS = 5
 const MOST_BEFORE_LOGIN = 8
 
 /** What a busy daemon never reaches. Beyond it messages are not refused, they wait: TCP slows their sender down. */
-const MESSAGES = { burst: 256, everyMs: 20 }
+export const MESSAGES = { burst: 256, everyMs: 20 }
 
 /** A longer message counts as several: to read it is so much more work. Ours stay below, but for the longest notes. */
 const BYTES_OF_ONE_MESSAGE = 1_024
@@ -65,7 +67,7 @@ const STORE_RETRY_MS = 5_000
 /** Messages of one session that wait to be accepted; then the next one waits too. The recipient's window is smaller. */
 const MOST_SENDS = 64
 
-type OnlineMessage = Exclude<ClientMessage, Hello | Response | Register | ReplacePassword>
+type OnlineMessage = Exclude<ClientMessage, Hello | Response | Resume | Register | ReplacePassword>
 
 type SessionState =
   | { readonly kind: 'fresh' }
@@ -89,6 +91,7 @@ export class Session implements OpenSession {
   #received = 0
   #pause: { readonly until: Instant; readonly resolve: () => void } | undefined // messages are handled one at a time
   #hasRegistered = false
+  #hasTriedResume = false
   readonly #sends = new Set<Promise<void>>() // ≤ MOST_SENDS
 
   constructor(stream: SecureStream, server: SessionServices, outside: Outside) {
@@ -182,6 +185,9 @@ export class Session implements OpenSession {
       case 'response':
         await this.#handleResponse(message)
         return
+      case 'resume':
+        await this.#handleResume(message)
+        return
       case 'register':
       case 'replace-password':
         await this.#handleRegister(message)
@@ -189,6 +195,7 @@ export class Session implements OpenSession {
       case 'ping':
       case 'pong':
       case 'report':
+      case 'suspend':
       case 'logout':
       case 'search':
       case 'buddy-request':
@@ -197,6 +204,13 @@ export class Session implements OpenSession {
       case 'buddy-remove':
       case 'buddy-block':
       case 'buddy-unblock':
+      case 'buddy-move':
+      case 'buddy-note':
+      case 'buddy-conceal':
+      case 'who':
+      case 'locate':
+      case 'get-profile':
+      case 'set-profile':
       case 'set-presence':
       case 'introduce':
       case 'withdraw':
@@ -229,6 +243,11 @@ export class Session implements OpenSession {
       case 'ack':
         this.#server.mailbox.acknowledge(account, message.seqs)
         return
+      case 'suspend':
+        this.#reply(message.id, done)
+        this.#messages.close()
+        this.#finish('suspended', 'suspended')
+        return
       case 'logout':
         this.#reply(message.id, done)
         this.end('logged-out')
@@ -240,6 +259,13 @@ export class Session implements OpenSession {
       case 'buddy-remove':
       case 'buddy-block':
       case 'buddy-unblock':
+      case 'buddy-move':
+      case 'buddy-note':
+      case 'buddy-conceal':
+      case 'who':
+      case 'locate':
+      case 'get-profile':
+      case 'set-profile':
       case 'set-presence':
       case 'introduce':
       case 'withdraw':
@@ -298,17 +324,47 @@ export class Session implements OpenSession {
       this.#turnAway(login)
       return
     }
-    const account = this.#server.attach(this, login)
+    const refusal = await this.#enter(login)
+    if (refusal !== undefined) this.#turnAway(refusal)
+  }
+
+  // Only those who were here come with a ticket, so there is nothing to guess, and no limit but that of messages.
+  async #handleResume(resume: Resume): Promise<void> {
+    if (this.#state.kind !== 'fresh' || this.#hasTriedResume) {
+      this.#violated('resume out of sequence')
+      return
+    }
+    this.#hasTriedResume = true
+    if (resume.version !== SERVER_PROTOCOL_VERSION) {
+      this.#turnAway(refused('unsupported', 'This server speaks another version'))
+      return
+    }
+    this.#record = { ...this.#record, client: resume.client }
+    const login = await this.#server.accounts.resume(resume, this.#stream.channel)
+    const refusal = login.kind === 'refused' ? login : await this.#enter(login)
+    if (refusal !== undefined && this.isOpen) this.#refuse(undefined, refusal)
+  }
+
+  /** Somebody has proved who they are. A refusal is the caller's to tell. */
+  async #enter(login: LoggedIn): Promise<Refusal | undefined> {
+    const claimed = await this.#server.claim(login)
+    if (claimed.kind === 'refused') return claimed
+    const isGone = !this.isOpen
+    const account = this.#server.attach(this, login, claimed)
+    // The client may be gone again: its session stands all the same, and can be resumed.
+    if (isGone) this.#server.ended(this, account, 'lost')
+    if (this.#state.kind === 'ended') return undefined // that, or a later session of the same account has come first
     this.#state = { kind: 'online', account }
     this.#messages.raiseFrameLimit()
-    this.#log('info', 'logged in', {
+    this.#log('info', login.proof.kind === 'resumed' ? 'resumed' : 'logged in', {
       account: login.account.number,
       client: printable(this.#record.client),
     })
-    await this.#server.arrive(account, login)
-    if (!this.isOpen) return
+    await this.#server.arrive(account, login, claimed)
+    if (!this.isOpen) return undefined
     this.#ping(this.#outside.clock.now())
     this.#rearm()
+    return undefined
   }
 
   async #handleRegister(message: Register | ReplacePassword): Promise<void> {

@@ -9,40 +9,53 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { earliest, type Instant } from '../core/instant.ts'
 import type { SecureStream } from '../io/byte-stream.ts'
 import { encodeServerMessage } from '../protocol/server/encode.ts'
-import type {
-  AccountNumber,
-  BuddyChanged,
-  GoodbyeReason,
-  PresenceEntry,
-  RosterEntry,
-  ServerMessage,
-  SetPresence,
+import { equalBytes } from '../core/bytes.ts'
+import {
+  type AccountNumber,
+  type GoodbyeReason,
+  MAX_SEALED_BYTES,
+  type PresenceEntry,
+  type ServerMessage,
+  type SessionLimits,
+  type SessionStart,
+  type SetPresence,
 } from '../protocol/server/messages.ts'
-import { presencePages, rosterPages } from '../protocol/server/pages.ts'
-import { encodeFrame } from '../tcp/frame.ts'
-import { type Accounts, DISABLED_RETRY_MS, type LoggedIn } from './accounts.ts'
-import { type Answer, done, rateLimited } from './answer.ts'
+import { presencePages } from '../protocol/server/pages.ts'
+import { encodeFrame, MAX_FRAME_BYTES } from '../tcp/frame.ts'
+import { presenceDigest } from '../tcp/presence-digest.ts'
+import {
+  type Accounts,
+  DISABLED_RETRY_MS,
+  type LoggedIn,
+  resumeRefused,
+  type ServerProof,
+} from './accounts.ts'
+import { type Answer, done, rateLimited, type Refusal } from './answer.ts'
 import { Buddies } from './buddies.ts'
 import type { SessionRecord } from './client-session.ts'
+import { type Departure, Departures, RESUME_WITHIN_MS } from './departures.ts'
 import { Directory } from './directory.ts'
 import { Gate } from './gate.ts'
 import { KeyDesk } from './key-desk.ts'
-import { Mailbox } from './mailbox.ts'
+import { Mailbox, WINDOW } from './mailbox.ts'
 import { OnlineAccount } from './online-account.ts'
 import type { DeadlineAlarm, Outside } from './outside.ts'
-import { Presence } from './presence.ts'
+import { People } from './people.ts'
+import { type ChosenPresence, Presence } from './presence.ts'
 import type { RelayTickets } from './relay-tickets.ts'
 import { Rendezvous } from './rendezvous.ts'
+import { entryOf, rosterMessages } from './roster-news.ts'
 import { HEARTBEAT_MS } from './client-heartbeat.ts'
 import type {
+  Claimed,
   OpenSession,
   SessionEnd,
   SessionRequest,
   SessionServices,
 } from './session-services.ts'
-import { Session } from './session.ts'
+import { MESSAGES, Session } from './session.ts'
 import type { Deleted } from './store/admin-store.ts'
-import type { RosterRecord, ServerStore } from './store/server-store.ts'
+import { MAX_ROSTER, type ServerStore, type SideNews } from './store/server-store.ts'
 import { type BucketShape, TokenBuckets } from './token-buckets.ts'
 import { Watchers } from './watchers.ts'
 
@@ -53,6 +66,15 @@ const PRESENCE_CHANGES: BucketShape = { burst: 20, everyMs: 1_000 }
 const RECONNECTS_PER_SECOND = 500
 /** A restart takes about that long. */
 const RESTART_MS = 500
+
+const SESSION_LIMITS: SessionLimits = {
+  frameBytes: MAX_FRAME_BYTES,
+  sealedBytes: MAX_SEALED_BYTES,
+  messages: MESSAGES.burst,
+  messageEveryMs: MESSAGES.everyMs,
+  buddies: MAX_ROSTER,
+  windowMessages: WINDOW.messages,
+}
 
 export interface SwitchboardOptions {
   readonly store: ServerStore
@@ -85,10 +107,12 @@ export class Switchboard implements SessionServices {
   readonly #directory = new Directory()
   readonly #watchers = new Watchers<OnlineAccount>()
   readonly #presence = new Presence()
+  readonly #departures = new Departures()
   readonly #presenceRate = new TokenBuckets(PRESENCE_CHANGES)
   readonly #buddies: Buddies
   readonly #rendezvous: Rendezvous
   readonly #keys: KeyDesk
+  readonly #people: People
   readonly #alarm: DeadlineAlarm
   #isClosed = false
 
@@ -108,6 +132,12 @@ export class Switchboard implements SessionServices {
       ...(options.tickets === undefined ? {} : { tickets: options.tickets }),
     })
     this.#keys = new KeyDesk(options.store.keys, this.#directory)
+    this.#people = new People({
+      store: options.store,
+      directory: this.#directory,
+      presence: this.#presence,
+      isWitnessed: options.isWitnessed,
+    })
     this.mailbox = new Mailbox({
       store: options.store.mail,
       directory: this.#directory,
@@ -125,6 +155,12 @@ export class Switchboard implements SessionServices {
   /** To be waited for before the first `accept`. @throws HollerError `STORE_UNUSABLE` */
   async open(): Promise<void> {
     await this.mailbox.open()
+    const now = this.#outside.clock.now()
+    for (const session of await this.#options.store.sessions.all()) {
+      this.#departures.left(now, session)
+      this.#presence.restore(now, session.number, session.chosen, RESUME_WITHIN_MS)
+    }
+    this.#rearm()
   }
 
   /** Whether somebody's session comes from that address. */
@@ -167,6 +203,8 @@ export class Switchboard implements SessionServices {
   async endSession(number: AccountNumber, reason: GoodbyeReason, retryAfterMs = 0): Promise<void> {
     const { sessions } = this.#options.store
     this.#directory.find(number)?.session.end(reason, retryAfterMs)
+    this.#departures.cameBack(number) // if it was about to
+    this.#changePresence((now) => this.#presence.leave(now, number))
     const standing = await sessions.standing(number)
     if (standing !== undefined) await sessions.end(number, standing.epoch)
   }
@@ -175,8 +213,8 @@ export class Switchboard implements SessionServices {
   async accountDeleted({ person, lists }: Deleted): Promise<void> {
     const { number } = person
     await this.endSession(number, 'deleted')
-    for (const other of lists.keys()) {
-      this.#directory.find(other)?.apply({ kind: 'buddy-removed', number })
+    for (const [other, version] of lists) {
+      this.#directory.find(other)?.apply({ kind: 'buddy-removed', number, version })
     }
   }
 
@@ -191,14 +229,32 @@ export class Switchboard implements SessionServices {
     this.#gate.enter(session)
   }
 
-  attach(session: OpenSession, { account, device }: LoggedIn): OnlineAccount {
+  async claim({ account, device, proof }: LoggedIn): Promise<Claimed | Refusal> {
+    const { sessions } = this.#options.store
+    const { number, startsInvisible } = account
+    if (proof.kind === 'resumed') {
+      const resumed = await sessions.resume(number, proof.epoch)
+      if (resumed === undefined) return resumeRefused()
+      return { kind: 'claimed', epoch: resumed.epoch, chosen: resumed.chosen }
+    }
+    const chosen: ChosenPresence = this.#presence.chosen(number) ?? {
+      state: startsInvisible ? 'invisible' : 'online',
+      text: '',
+    }
+    const epoch = await sessions.begin({ number, device, chosen })
+    return { kind: 'claimed', epoch, chosen }
+  }
+
+  attach(session: OpenSession, { account, device }: LoggedIn, { epoch }: Claimed): OnlineAccount {
     this.#gate.leave(session)
-    const online = new OnlineAccount({ account, device, session, watchers: this.#watchers })
+    const watchers = this.#watchers
+    const online = new OnlineAccount({ account, device, session, epoch, watchers })
+    this.#departures.cameBack(online.number)
     this.#directory.attach(online)?.session.end('replaced')
     return online
   }
 
-  async arrive(online: OnlineAccount, login: LoggedIn): Promise<void> {
+  async arrive(online: OnlineAccount, login: LoggedIn, { chosen }: Claimed): Promise<void> {
     const { store } = this.#options
     const { number, session } = online
     // An administrator may have been quicker than this login; whoever comes now finds the session in the directory.
@@ -214,21 +270,23 @@ export class Switchboard implements SessionServices {
     const { startsInvisible } = login.account
     online.isDeviceHidden = login.isOtherDevice && startsInvisible
     const isDeviceNews = login.isOtherDevice && !startsInvisible
-    if (isDeviceNews) await store.recordDevice(number, login.device)
-    session.send(this.#welcome(online, login))
-    const roster = await store.roster(number)
-    online.load(roster)
-    for (const page of rosterPages(roster.map(entryOf))) {
+    const lists = isDeviceNews ? await store.recordDevice(number, login.device) : undefined
+    session.send(this.#opening(online, login))
+    const roster = await store.rosterSince(number, login.roster)
+    online.load(roster.states)
+    for (const message of rosterMessages(roster)) {
       await session.mayPage()
-      session.send(page)
+      session.send(message)
     }
-    for (const record of roster) if (record.note !== '') session.send(requestOf(record))
     if (!session.isOpen) return
     online.becomeReady()
-    for (const page of presencePages(this.#presenceFor(online), true)) session.send(page)
-    if (isDeviceNews) this.#tellDevice(online, online.buddies())
-    const chosen = startsInvisible ? 'invisible' : 'online'
-    this.#changePresence((now) => this.#presence.connect(now, number, { state: chosen, text: '' }))
+    const seen = this.#presenceFor(online)
+    if (!knows(login.proof, seen)) {
+      for (const page of presencePages(seen, true)) session.send(page)
+    }
+    if (lists !== undefined) this.#tellDevice(online, lists)
+    this.#changePresence((now) => this.#presence.connect(now, number, chosen))
+    await this.#people.arrived(online)
     session.send(await this.#keys.left(online))
     this.mailbox.arrived(online)
   }
@@ -250,6 +308,18 @@ export class Switchboard implements SessionServices {
         return await this.#buddies.answer(account, message)
       case 'buddy-block':
         return await this.#buddies.block(now, account, message)
+      case 'buddy-move':
+      case 'buddy-note':
+      case 'buddy-conceal':
+        return await this.#buddies.describe(account, message)
+      case 'who':
+        return this.#people.who(now, account, message)
+      case 'locate':
+        return this.#people.locate(now, account, message)
+      case 'get-profile':
+        return await this.#people.profile(now, account, message)
+      case 'set-profile':
+        return await this.#people.setProfile(now, account, message)
       case 'set-presence':
         return await this.#choosePresence(now, account, message)
       case 'withdraw':
@@ -280,12 +350,31 @@ export class Switchboard implements SessionServices {
     this.#gate.leave(session)
     account?.retire()
     if (account !== undefined) this.mailbox.ended(account)
-    if (account === undefined || !this.#directory.detach(account) || this.#isClosed) return
+    if (account === undefined || !this.#directory.detach(account)) return
+    this.#people.left(account.number)
+    if (this.#isClosed) return // whoever was here may come back when the server does
+    this.#departed(account, end)
+  }
+
+  #departed(account: OnlineAccount, end: SessionEnd): void {
     const { number } = account
+    const isForGood = end === 'logged-out' || end === 'deleted' || end === 'disabled'
+    if (isForGood)
+      void this.#endSession(account) // never rejects
+    else this.#departures.left(this.#outside.clock.now(), account)
     this.#changePresence((now) => {
-      if (end === 'logged-out' || end === 'deleted') this.#presence.leave(now, number)
+      if (isForGood) this.#presence.leave(now, number)
+      else if (end === 'suspended') this.#presence.disconnect(now, number, RESUME_WITHIN_MS)
       else this.#presence.disconnect(now, number)
     })
+  }
+
+  async #endSession({ number, epoch }: Departure): Promise<void> {
+    try {
+      await this.#options.store.sessions.end(number, epoch)
+    } catch (error) {
+      this.#outside.logger.error('A session was not ended', { why: String(error) })
+    }
   }
 
   // ---- Presence -------------------------------------------------------------------------------------------------
@@ -301,6 +390,7 @@ export class Switchboard implements SessionServices {
       return rateLimited(this.#presenceRate.waitMs(now, rateKey))
     }
     await this.#rememberInvisible(number, state === 'invisible')
+    await this.#options.store.sessions.choose(number, account.epoch, { state, text })
     if (state !== 'invisible') await this.#showDevice(account)
     this.#changePresence((at) => this.#presence.choose(at, number, { state, text }))
     return done
@@ -349,38 +439,49 @@ export class Switchboard implements SessionServices {
 
   // ---- Arrival --------------------------------------------------------------------------------------------------
 
-  #welcome({ number, handle, session }: OnlineAccount, { serverFinal }: LoggedIn): ServerMessage {
-    return {
-      kind: 'welcome',
-      scram: serverFinal,
+  #opening(online: OnlineAccount, { account, proof }: LoggedIn): ServerMessage {
+    const { number, handle, session, epoch } = online
+    const start: SessionStart = {
       number,
       handle,
       timeMs: this.#outside.clock.wallNow(),
       heartbeatMs: HEARTBEAT_MS,
+      epoch,
       stun: session.services,
       seenFrom: session.record.remote,
+      pass: this.accounts.passOf(account, epoch),
+      limits: SESSION_LIMITS,
     }
+    return proof.kind === 'resumed'
+      ? { kind: 'resumed', proof: proof.proof, ...start }
+      : { kind: 'welcome', scram: proof.serverFinal, ...start }
   }
 
   /** Buddies pin the device's keys, so they are told before they hear anything else of it. */
-  #tellDevice({ number, handle, device }: OnlineAccount, buddies: readonly AccountNumber[]): void {
-    const buddy = { number, handle, state: 'accepted', device } as const
-    for (const to of buddies) {
-      this.#directory.find(to)?.apply({ kind: 'buddy-changed', buddy, note: '' })
+  #tellDevice(
+    { number, handle, device }: OnlineAccount,
+    lists: ReadonlyMap<AccountNumber, SideNews>,
+  ): void {
+    for (const [to, { version, ...own }] of lists) {
+      const buddy = entryOf({ number, handle, state: 'accepted', device, ...own })
+      this.#directory.find(to)?.apply({ kind: 'buddy-changed', buddy, note: '', version })
     }
   }
 
   /** Who logged in invisibly shows itself: only now may a new device be seen. */
   async #showDevice(online: OnlineAccount): Promise<void> {
     if (!online.isDeviceHidden) return
-    await this.#options.store.recordDevice(online.number, online.device)
+    const lists = await this.#options.store.recordDevice(online.number, online.device)
     online.isDeviceHidden = false
-    this.#tellDevice(online, online.buddies())
+    this.#tellDevice(online, lists)
   }
 
   #handleTimeout(now: Instant): void {
     this.#rendezvous.handleTimeout(now)
     this.mailbox.handleTimeout(now)
+    for (let over = this.#departures.takeOver(now); over; over = this.#departures.takeOver(now)) {
+      void this.#endSession(over) // never rejects
+    }
     this.#changePresence(() => this.#presence.handleTimeout(now))
   }
 
@@ -391,16 +492,13 @@ export class Switchboard implements SessionServices {
         this.#presence.pollTimeout(),
         this.#rendezvous.pollTimeout(),
         this.mailbox.pollTimeout(),
+        this.#departures.nextAt,
       ),
     )
   }
 }
 
-function entryOf({ number, handle, state, device }: RosterRecord): RosterEntry {
-  return { number, handle, state, ...(device === undefined ? {} : { device }) }
-}
-
-/** Roster entries carry no note, so who was away when a request came reads it here. */
-function requestOf({ note, ...record }: RosterRecord): BuddyChanged {
-  return { kind: 'buddy-changed', buddy: entryOf({ ...record, note }), note }
+/** Whether a client that comes back has been told all this already. */
+function knows(proof: ServerProof, seen: readonly PresenceEntry[]): boolean {
+  return proof.kind === 'resumed' && equalBytes(proof.presence, presenceDigest(seen))
 }

@@ -111,6 +111,7 @@ function outcomeOf(frame: Uint8Array): RegistrationEvent {
       return { kind: 'failed', why: `The server ended the session: ${message.value.reason}` }
     case 'challenge':
     case 'welcome':
+    case 'resumed':
     case 'roster':
     case 'buddy-changed':
     case 'buddy-removed':
@@ -122,6 +123,9 @@ function outcomeOf(frame: Uint8Array): RegistrationEvent {
     case 'keys-left':
     case 'logged-keys':
     case 'found':
+    case 'online':
+    case 'located':
+    case 'profile':
     case 'ping':
     case 'pong':
     case 'ok':

@@ -12,10 +12,12 @@ import type {
   LoggedKeys,
   Presence,
   RequestId,
+  Resumed,
   Roster,
   ServerError,
   Welcome,
 } from '../protocol/server/messages.ts'
+import type { Located, Online, ProfileAnswer } from '../protocol/server/people-messages.ts'
 import type { Salting } from './login.ts'
 import type { LinkRefusal, OfflineReason } from './session-end.ts'
 
@@ -24,20 +26,24 @@ export type ServerNotice =
   Roster | BuddyChanged | BuddyRemoved | Presence | Introduced | Deliver | KeysLeft | ServerError
 
 /** What answers a request that asks for more than a yes. */
-export type ServerAnswer = Accepted | Keys | LoggedKeys | Found
+export type ServerAnswer = Accepted | Keys | LoggedKeys | Found | Online | Located | ProfileAnswer
 
 type Without<M, K extends PropertyKey> = M extends unknown ? Omit<M, K> : never
 
 /** Everything that a client may ask once it is online; the link gives it its id. */
 export type ServerRequest = Without<
-  Exclude<Extract<ClientMessage, { id: RequestId }>, { kind: 'ping' | 'pong' | 'logout' }>,
+  Exclude<
+    Extract<ClientMessage, { id: RequestId }>,
+    { kind: 'ping' | 'pong' | 'suspend' | 'logout' }
+  >,
   'id'
 >
 
 export type ServerLinkEvent =
   /** To be answered by `passwordHashed`: argon2id is slow and asynchronous, so the owner does it (and keeps it). */
   | ({ readonly kind: 'hash-wanted' } & Salting)
-  | { readonly kind: 'online'; readonly welcome: Welcome }
+  /** A new session, or (`resumed`) the one before goes on: then the server knows what it was told in it. */
+  | { readonly kind: 'online'; readonly welcome: Welcome | Resumed }
   | { readonly kind: 'message'; readonly message: ServerNotice }
   /** Each request is answered exactly once; by an error `temporary` when the session ends first. */
   | {
@@ -57,5 +63,5 @@ export type ServerLinkEvent =
   | { readonly kind: 'refused'; readonly code: LinkRefusal; readonly text: string }
   /** The end until `start`: this device has logged in elsewhere. */
   | { readonly kind: 'replaced' }
-  /** `stop` is done. */
+  /** `stop` or `suspend` is done. */
   | { readonly kind: 'stopped' }

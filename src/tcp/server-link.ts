@@ -25,6 +25,8 @@ import {
   type MailSeq,
   MAX_MAIL_PAGE,
   type RequestId,
+  type Resumed,
+  type ResumePass,
   type ServerError,
   type ServerMessage,
   type Welcome,
@@ -32,7 +34,14 @@ import {
 import { Backoff } from './backoff.ts'
 import { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from './frame.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { Login, type LoginOptions, type LoginStep, type SaltedSecret } from './login.ts'
+import {
+  type Known,
+  Login,
+  NOTHING_KNOWN,
+  type LoginOptions,
+  type LoginStep,
+  type SaltedSecret,
+} from './login.ts'
 import { PendingRequests } from './pending-requests.ts'
 import type { ServerLinkEvent, ServerRequest } from './server-link-event.ts'
 import { endByGoodbye, type LinkRefusal, offline, type SessionEnd } from './session-end.ts'
@@ -40,6 +49,10 @@ import { endByGoodbye, type LinkRefusal, offline, type SessionEnd } from './sess
 export interface ServerLinkOptions extends LoginOptions {
   /** Spares `hash-wanted` while the server names the same salt and parameters. */
   readonly savedSecret?: SaltedSecret
+  /** From the last session of an earlier life. */
+  readonly savedPass?: ResumePass
+  /** What the owner knows when a login begins, so that it is not told once more. */
+  readonly known?: () => Omit<Known, 'pass'>
 }
 
 type LinkState =
@@ -60,7 +73,7 @@ type LinkState =
   | {
       readonly kind: 'leaving'
       readonly frames: FrameDecoder
-      readonly logoutId: RequestId
+      readonly partingId: RequestId
       readonly giveUpAt: Instant
     }
   | { readonly kind: 'waiting'; readonly retryAt: Instant }
@@ -71,8 +84,8 @@ const CONNECT_MS = 30_000
 /** The server gives up a login after 10 s too; argon2id is within them. */
 const LOGIN_MS = 10_000
 
-/** A logout is a courtesy; a server that does not answer it is not waited for. */
-const LOGOUT_MS = 2_000
+/** To say goodbye is a courtesy; a server that does not answer it is not waited for. */
+const LEAVE_MS = 2_000
 
 const IDLE: LinkState = { kind: 'idle' }
 
@@ -84,6 +97,8 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
   readonly #events = new OutboundQueue<ServerLinkEvent>()
   #state: LinkState = IDLE
   #secret: SaltedSecret | undefined
+  /** Of the last session, until the server gives another or wants nothing of it. */
+  #pass: ResumePass | undefined
   /** Our own end of the connection. */
   #local: Endpoint | undefined
   /** The network changed and nothing was heard since: if the session ends now, it is not the server that ended it. */
@@ -98,6 +113,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     this.#options = options
     this.#backoff = new Backoff(options.random)
     this.#secret = options.savedSecret
+    this.#pass = options.savedPass
   }
 
   get isOnline(): boolean {
@@ -123,22 +139,13 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
 
   /** Logs out, and closes when that is answered or after 2 s. */
   stop(now: Instant): void {
-    this.#failPending('Logged out')
-    switch (this.#state.kind) {
-      case 'leaving':
-        return
-      case 'online':
-        this.#leave(now, this.#state.frames)
-        return
-      case 'connecting':
-      case 'logging-in':
-        this.#leaveNow()
-        return
-      case 'idle':
-      case 'waiting':
-        this.#rest({ kind: 'stopped' })
-        return
-    }
+    this.#pass = undefined
+    this.#part(now, 'logout')
+  }
+
+  /** Leaves to come back soon, with the pass of this session: as `stop`, but nobody is told for a minute. */
+  suspend(now: Instant): void {
+    this.#part(now, 'suspend')
   }
 
   /**
@@ -203,10 +210,12 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
       return
     }
     this.#local = local
-    const login = new Login(this.#options, exporter)
+    const { known = () => NOTHING_KNOWN } = this.#options
+    const pass = this.#pass
+    const login = new Login(this.#options, exporter, { ...known(), ...(pass && { pass }) })
     const frames = new FrameDecoder(MAX_FRAME_BYTES)
     this.#state = { kind: 'logging-in', frames, login, giveUpAt: after(now, LOGIN_MS) }
-    this.#send(login.hello)
+    this.#send(login.opening)
   }
 
   handleBytes(now: Instant, bytes: Uint8Array): void {
@@ -323,7 +332,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
       this.#handleOnlineMessage(now, this.#state.heartbeat, message)
     } else if (this.#state.kind === 'leaving') {
       const isAnswer = message.kind === 'ok' || message.kind === 'error'
-      if (isAnswer && message.id === this.#state.logoutId) this.#leaveNow()
+      if (isAnswer && message.id === this.#state.partingId) this.#leaveNow()
     }
   }
 
@@ -332,6 +341,10 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
       case 'salting-told':
         if (this.#secret !== undefined && this.#respond(login, this.#secret)) return
         this.#events.push({ kind: 'hash-wanted', salt: step.salt, hashing: step.hashing })
+        return
+      case 'begin-anew':
+        this.#pass = undefined
+        this.#send(step.hello)
         return
       case 'welcomed':
         this.#welcomed(now, step.welcome)
@@ -342,9 +355,10 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     }
   }
 
-  #welcomed(now: Instant, welcome: Welcome): void {
+  #welcomed(now: Instant, welcome: Welcome | Resumed): void {
     const frames = this.#frames()
     if (frames === undefined) return
+    this.#pass = welcome.pass
     const heartbeat = new Heartbeat(now, welcome.heartbeatMs)
     this.#state = { kind: 'online', frames, heartbeat, since: now }
     this.#events.push({ kind: 'online', welcome })
@@ -379,6 +393,9 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
       case 'keys':
       case 'logged-keys':
       case 'found':
+      case 'online':
+      case 'located':
+      case 'profile':
         if (this.#pending.settle(message.id))
           this.#events.push({ kind: 'answered', id: message.id, answer: message })
         return
@@ -387,6 +404,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
         return
       case 'challenge':
       case 'welcome':
+      case 'resumed':
       case 'registered':
         this.#violated(now, `The server said ${message.kind} during the session`)
         return
@@ -445,6 +463,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
   #rest(event: ServerLinkEvent): void {
     this.#state = IDLE
     this.#isShaken = false
+    this.#pass = undefined // whoever starts anew is somebody else, or was told to stay away
     this.#failPending('The session with the server has ended')
     this.#events.push(event)
   }
@@ -468,10 +487,27 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     if (this.#state.kind === 'waiting') this.#connect(now)
   }
 
-  #leave(now: Instant, frames: FrameDecoder): void {
-    const logoutId = this.#nextId()
-    this.#send({ kind: 'logout', id: logoutId })
-    this.#state = { kind: 'leaving', frames, logoutId, giveUpAt: after(now, LOGOUT_MS) }
+  #part(now: Instant, kind: 'logout' | 'suspend'): void {
+    this.#failPending('Logged out')
+    switch (this.#state.kind) {
+      case 'leaving':
+        return
+      case 'online': {
+        const { frames } = this.#state
+        const partingId = this.#nextId()
+        this.#send({ kind, id: partingId })
+        this.#state = { kind: 'leaving', frames, partingId, giveUpAt: after(now, LEAVE_MS) }
+        return
+      }
+      case 'connecting':
+      case 'logging-in':
+        this.#leaveNow()
+        return
+      case 'idle':
+      case 'waiting':
+        this.#rest({ kind: 'stopped' })
+        return
+    }
   }
 
   #leaveNow(): void {

@@ -55,9 +55,12 @@ export function serverStoreContract(name: string, open: OpenServerStore): void {
     ): Promise<RelationOutcome> {
       const outcome = await store.changeRelation(a, b, () => ({ relation, note }))
       if (outcome.kind !== 'done') return outcome
-      const { firstVersion, secondVersion, ...rest } = outcome
-      const wasWritten = rest.before !== rest.after
-      assert.deepEqual([firstVersion, secondVersion].map(Boolean), [wasWritten, wasWritten])
+      const { first, second, ...rest } = outcome
+      const [isFirst, isSecond] = [
+        rest.before !== rest.after,
+        rest.otherBefore !== rest.otherAfter || rest.otherAfter === 'blocked',
+      ]
+      assert.deepEqual([first, second].map(Boolean), [isFirst, isFirst && isSecond])
       return rest
     }
 
@@ -435,8 +438,24 @@ export function serverStoreContract(name: string, open: OpenServerStore): void {
       const outcome = await store.changeRelation(alice, bob, () => ({ relation: 'accepted' }))
 
       assert.ok(outcome.kind === 'done')
-      assert.equal(outcome.firstVersion, await versionOf(alice))
-      assert.equal(outcome.secondVersion, await versionOf(bob))
+      assert.deepEqual(outcome.first, { version: await versionOf(alice) })
+      assert.deepEqual(outcome.second, { version: await versionOf(bob) })
+      await store.note(bob.number, alice.number, { group: 'Club' })
+      const blocked = await store.changeRelation(alice, bob, () => ({ relation: 'pending-out' }))
+      assert.ok(blocked.kind === 'done')
+      assert.deepEqual([blocked.first?.own, blocked.second?.own], [undefined, { group: 'Club' }])
+    })
+
+    it('shows nobody by a version that they have been blocked', async () => {
+      const alice = await create('alice')
+      const bob = await create('bob')
+      const before = await versionOf(bob)
+
+      await relate(alice, bob, 'blocked')
+      await relate(alice, bob, 'none')
+      await relate(alice, bob, 'blocked')
+
+      assert.equal(await versionOf(bob), before)
     })
 
     it('gives the whole list to whoever names a version that it never had, or has forgotten', async () => {
@@ -465,9 +484,12 @@ export function serverStoreContract(name: string, open: OpenServerStore): void {
       const before = await versionOf(bob)
       const untouched = await versionOf(carol)
 
-      const versions = await store.recordDevice(alice.number, testDevice('alice').keys)
+      await store.note(bob.number, alice.number, { isConcealed: true })
 
-      assert.deepEqual([...versions], [[bob.number, await versionOf(bob)]])
+      const told = await store.recordDevice(alice.number, testDevice('alice').keys)
+
+      const own = { isConcealed: true }
+      assert.deepEqual([...told], [[bob.number, { version: await versionOf(bob), own }]])
       assert.deepEqual(await news(bob, before), ['alice accepted'])
       assert.equal(await versionOf(carol), untouched)
     })

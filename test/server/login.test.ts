@@ -84,9 +84,20 @@ describe('login', () => {
       handle: 'alice',
       timeMs: server.time.wallNow(),
       heartbeatMs: 30_000,
+      epoch: 1,
       stun: [UDP_ADDRESS],
       seenFrom: { family: 4, address: '192.0.2.10', port: 50000 },
+      pass: client.welcome.pass,
+      limits: {
+        frameBytes: 98_304,
+        sealedBytes: 69_632,
+        messages: 256,
+        messageEveryMs: 20,
+        buddies: 2_000,
+        windowMessages: 32,
+      },
     })
+    assert.equal(client.welcome.pass?.ticket.length, 65)
   })
 
   it('takes the number or the handle, in any case', async () => {
@@ -311,7 +322,15 @@ describe('login', () => {
     assert.ok(old.isClosed)
     assert.ok(!fresh.isClosed && !bob.isClosed)
     assert.equal(
-      (await fresh.ask({ kind: 'report', localAddresses: [], udpPort: 1, tcpPort: 2 })).kind,
+      (
+        await fresh.ask({
+          kind: 'report',
+          localAddresses: [],
+          publicEndpoints: [],
+          udpPort: 1,
+          tcpPort: 2,
+        })
+      ).kind,
       'ok',
     )
   })

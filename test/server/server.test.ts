@@ -38,7 +38,7 @@ function heard<K extends ServerMessage['kind']>(kind: K) {
 }
 
 function welcomed(event: ServerLinkEvent): Welcome | undefined {
-  return event.kind === 'online' ? event.welcome : undefined
+  return event.kind === 'online' && event.welcome.kind === 'welcome' ? event.welcome : undefined
 }
 
 function ofKind<K extends ServerLinkEvent['kind']>(kind: K) {

@@ -79,7 +79,13 @@ function isCoded(code: string): (error: unknown) => boolean {
   return (error) => error instanceof HollerError && error.code === code
 }
 
-const report = { kind: 'report', localAddresses: [], udpPort: 1, tcpPort: 0 } as const
+const report = {
+  kind: 'report',
+  localAddresses: [],
+  publicEndpoints: [],
+  udpPort: 1,
+  tcpPort: 0,
+} as const
 
 const OWN = ['192.0.2.1']
 
@@ -475,7 +481,8 @@ describe('ServerLink, session', () => {
     fc.assert(
       fc.property(clientMessages, (message) => {
         if (!('id' in message)) return
-        if (message.kind === 'ping' || message.kind === 'pong' || message.kind === 'logout') return
+        if (message.kind === 'ping' || message.kind === 'pong') return
+        if (message.kind === 'suspend' || message.kind === 'logout') return
         const bench = online()
 
         const id = bench.do((now) => bench.link.request(now, message))

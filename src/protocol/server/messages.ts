@@ -6,15 +6,21 @@
  */
 import type { Endpoint } from '../../core/endpoint.ts'
 import type { NatProfile } from './nat-profile.ts'
+import type {
+  GetProfile,
+  Locate,
+  Located,
+  Online,
+  ProfileAnswer,
+  SetProfile,
+  Who,
+} from './people-messages.ts'
+import type { AccountNumber, PresenceState, RequestId } from './words.ts'
+
+export type { AccountNumber, PresenceState, RequestId } from './words.ts'
 
 /** The protocol version that `hello` names. */
 export const SERVER_PROTOCOL_VERSION = 1
-
-/** Chosen by the client, answered by `ok` or `error` with the same number; rises within a session. */
-export type RequestId = number
-
-/** Numbers are handed out by the server from 10001 on and never reused. */
-export type AccountNumber = number
 
 /** What a user types: an account number (`10001`) or a handle (`alice`). */
 export type AccountName = string
@@ -24,8 +30,6 @@ export type MailSeq = number
 
 /** Which changes of the buddy list a daemon has had, in the server's words: opaque, compared by the server alone. */
 export type RosterVersion = string
-
-export type PresenceState = 'online' | 'away' | 'busy' | 'invisible' | 'offline'
 
 /** How argon2id turns a password into SCRAM's salted password (RFC 9106 names: m in KiB, t, p). */
 export interface PasswordHashing {
@@ -94,8 +98,17 @@ export const MAX_NAME_CHARS = 64
 /** The longest note, presence text or error text, in UTF-16 units. What XML cannot carry in them is sent as U+FFFD. */
 export const MAX_TEXT_CHARS = 280
 
-/** Buddies in one `roster`: 64 with their keys and the longest handles stay below 48 KiB of the 64. */
+/** Buddies that one `roster` may hold; our server sends fewer (`pages.ts`). */
 export const MAX_ROSTER_PAGE = 64
+
+/** The longest name of a group. */
+export const MAX_GROUP_CHARS = 64
+
+/** A resume ticket as a server may write it; ours has 65 bytes. */
+export const MAX_TICKET_BYTES = 256
+
+/** The longest version of a buddy list that a server may write; ours has 33 characters. */
+export const MAX_VERSION_CHARS = 64
 
 /** Entries in one `presence`: 32 stay below 58 KiB however their texts must be escaped. */
 export const MAX_PRESENCE_PAGE = 32
@@ -121,6 +134,12 @@ export interface RosterEntry {
   readonly state: BuddyState
   /** Known once the buddy has logged in from a device, and only for accepted buddies. */
   readonly device?: DeviceKeys
+  /** What we have said of them, told to nobody else: the group they are in, … */
+  readonly group?: string
+  /** … a remark, … */
+  readonly remark?: string
+  /** … and that they are not to be told our addresses. */
+  readonly isConcealed?: true
 }
 
 export interface PresenceEntry {
@@ -147,6 +166,24 @@ export interface Response {
   readonly scram: string
   /** Ed25519 by the device's identity key over `holler device login` and the TLS exporter. */
   readonly deviceSignature: Uint8Array
+  /** The version of the buddy list that we have. */
+  readonly roster?: RosterVersion
+}
+
+/**
+ * Instead of `hello`: goes on with the session that the ticket was given in. Answered by `resumed`, or by `error
+ * resume-refused`, after which `hello` may follow on the same connection.
+ */
+export interface Resume {
+  readonly kind: 'resume'
+  readonly version: number
+  readonly client: string
+  readonly ticket: Uint8Array
+  /** Ed25519 by the device's identity key over `holler session resume`, the TLS exporter and the ticket. */
+  readonly deviceSignature: Uint8Array
+  readonly roster?: RosterVersion
+  /** `tcp/presence-digest.ts` of what we have been told: where it is still so, nothing is told anew. */
+  readonly presence: Uint8Array // 16 bytes
 }
 
 /** Before login: makes an account. Answered by `registered` or `error`. */
@@ -165,16 +202,23 @@ export interface ReplacePassword {
   readonly verifier: PasswordVerifier
 }
 
-/** What the session record keeps; addresses are shown only to accepted buddies. */
+/** What the session record keeps of us; shown to buddies who ask (`locate`), unless we conceal it from them. */
 export interface Report {
   readonly kind: 'report'
   readonly id: RequestId
-  readonly localAddresses: readonly string[]
+  readonly localAddresses: readonly string[] // ≤ MAX_LOCAL_ADDRESSES
+  /** Where STUN has seen us. The server tells on only those that its own STUN service has seen. */
+  readonly publicEndpoints: readonly Endpoint[] // ≤ MAX_PUBLIC_ENDPOINTS
   readonly udpPort: number
+  /** 0: none is listened on. */
   readonly tcpPort: number
-  readonly mapping?: string
-  readonly filtering?: string
+  readonly nat?: NatProfile
 }
+
+export const MAX_LOCAL_ADDRESSES = 16
+
+/** One for each address family, twice where there are two ways out. */
+export const MAX_PUBLIC_ENDPOINTS = 4
 
 export interface Ping {
   readonly kind: 'ping'
@@ -199,6 +243,30 @@ export interface BuddyAnswer {
   readonly kind: 'buddy-accept' | 'buddy-reject' | 'buddy-remove' | 'buddy-block' | 'buddy-unblock'
   readonly id: RequestId
   readonly number: AccountNumber
+}
+
+/** Puts a buddy into a group of ours; an empty name takes them out of it. */
+export interface BuddyMove {
+  readonly kind: 'buddy-move'
+  readonly id: RequestId
+  readonly number: AccountNumber
+  readonly group: string
+}
+
+/** Writes a remark to a buddy's entry, for ourselves alone. */
+export interface BuddyNote {
+  readonly kind: 'buddy-note'
+  readonly id: RequestId
+  readonly number: AccountNumber
+  readonly note: string
+}
+
+/** Whether the buddy may be told our addresses. */
+export interface BuddyConceal {
+  readonly kind: 'buddy-conceal'
+  readonly id: RequestId
+  readonly number: AccountNumber
+  readonly isConcealed: boolean
 }
 
 export interface SetPresence {
@@ -273,6 +341,12 @@ export interface KeyLog {
   readonly after: number
 }
 
+/** We are about to be restarted: for a minute nobody is to notice. Answered by `ok`; then the server closes. */
+export interface Suspend {
+  readonly kind: 'suspend'
+  readonly id: RequestId
+}
+
 export interface Logout {
   readonly kind: 'logout'
   readonly id: RequestId
@@ -281,6 +355,7 @@ export interface Logout {
 export type ClientMessage =
   | Hello
   | Response
+  | Resume
   | Register
   | ReplacePassword
   | Report
@@ -289,7 +364,14 @@ export type ClientMessage =
   | Search
   | BuddyRequest
   | BuddyAnswer
+  | BuddyMove
+  | BuddyNote
+  | BuddyConceal
   | SetPresence
+  | Who
+  | Locate
+  | GetProfile
+  | SetProfile
   | Introduce
   | Send
   | Ack
@@ -297,6 +379,7 @@ export type ClientMessage =
   | PublishKeys
   | TakeKeys
   | KeyLog
+  | Suspend
   | Logout
 
 // ---- What only a server may say --------------------------------------------------------------------------------
@@ -307,19 +390,55 @@ export interface Challenge {
   readonly scram: string
 }
 
-export interface Welcome {
-  readonly kind: 'welcome'
-  /** SCRAM's server-final-message: proves that the server knows the verifier. */
-  readonly scram: string
+/** What a session begins with, whether it is a new one or goes on. */
+export interface SessionStart {
   readonly number: AccountNumber
   readonly handle: string
   /** The server's wall clock, ms since 1970 UTC. */
   readonly timeMs: number
   readonly heartbeatMs: number
+  /** Rises with each session of the account: of two, the lower is over. */
+  readonly epoch?: number
   /** The server's STUN service: up to four endpoints, the primary first; RFC 5780 pairs share address or port. */
   readonly stun: readonly Endpoint[]
   /** The address and port that the server sees this TCP session come from. */
   readonly seenFrom: Endpoint
+  /** What brings the session back within 60 s of its loss, without a password. */
+  readonly pass?: ResumePass
+  readonly limits?: SessionLimits
+}
+
+export interface ResumePass {
+  readonly ticket: Uint8Array // 1 to MAX_TICKET_BYTES
+  /** Known to us and the server: `resumed` is believed only with a proof made with it. */
+  readonly key: Uint8Array // 32 bytes
+}
+
+/** What the server takes from a client. */
+export interface SessionLimits {
+  readonly frameBytes: number
+  /** Of a sealed body. */
+  readonly sealedBytes: number
+  /** Messages at once, and then one each so often; beyond it they wait. */
+  readonly messages: number
+  readonly messageEveryMs: number
+  /** Entries of a buddy list. */
+  readonly buddies: number
+  /** What of one's deliveries may be unacknowledged. */
+  readonly windowMessages: number
+}
+
+export interface Welcome extends SessionStart {
+  readonly kind: 'welcome'
+  /** SCRAM's server-final-message: proves that the server knows the verifier. */
+  readonly scram: string
+}
+
+/** Answers `resume`. */
+export interface Resumed extends SessionStart {
+  readonly kind: 'resumed'
+  /** HMAC-SHA-256 with the pass's key over `holler session resumed` and the TLS exporter. */
+  readonly proof: Uint8Array // 32 bytes
 }
 
 export interface Registered {
@@ -337,6 +456,8 @@ export interface Roster {
   readonly page: number
   readonly isLast: boolean
   readonly buddies: readonly RosterEntry[]
+  /** Of the whole list, with its last page. */
+  readonly version?: RosterVersion
 }
 
 /** One buddy was added or changed. */
@@ -345,11 +466,14 @@ export interface BuddyChanged {
   readonly buddy: RosterEntry
   /** What a requester wrote, when the state became `pending-in`. */
   readonly note: string
+  /** What the list has come to; absent where more follows that belongs to the same version. */
+  readonly version?: RosterVersion
 }
 
 export interface BuddyRemoved {
   readonly kind: 'buddy-removed'
   readonly number: AccountNumber
+  readonly version?: RosterVersion
 }
 
 /**
@@ -457,6 +581,7 @@ export const serverErrorCodes = [
   'unsupported',
   'malformed',
   'temporary',
+  'resume-refused',
 ] as const
 
 export type ServerErrorCode = (typeof serverErrorCodes)[number]
@@ -495,6 +620,7 @@ export interface Goodbye {
 export type ServerMessage =
   | Challenge
   | Welcome
+  | Resumed
   | Registered
   | Roster
   | BuddyChanged
@@ -507,6 +633,9 @@ export type ServerMessage =
   | KeysLeft
   | LoggedKeys
   | Found
+  | Online
+  | Located
+  | ProfileAnswer
   | Ping
   | Pong
   | Ok

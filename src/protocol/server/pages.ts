@@ -1,16 +1,18 @@
 /** Cuts lists that a server sends into messages that fit into a frame, whatever their texts hold. */
 import {
   MAX_PRESENCE_PAGE,
-  MAX_ROSTER_PAGE,
   type Presence,
   type PresenceEntry,
   type Roster,
   type RosterEntry,
 } from './messages.ts'
 
+/** 24 with their keys, groups and remarks stay below 96 KiB, however these must be escaped. */
+const ROSTER_PAGE = 24
+
 /** The whole buddy list; an empty one is one empty page. */
 export function rosterPages(buddies: readonly RosterEntry[]): readonly Roster[] {
-  const pages = cut(buddies, MAX_ROSTER_PAGE)
+  const pages = cut(buddies, ROSTER_PAGE)
   return pages.map((page, index) => ({
     kind: 'roster',
     page: index,

@@ -3,7 +3,16 @@
  * `encode.ts` and `decode.ts` are driven by these tables alone.
  */
 import { natPart } from './nat-part.ts'
-import { attribute, child, endpointPart, list, optional, type Part, record } from './parts.ts'
+import {
+  attribute,
+  child,
+  endpointPart,
+  list,
+  optional,
+  type Part,
+  type PartsOf,
+  record,
+} from './parts.ts'
 import {
   type BuddyAnswer,
   type Candidate,
@@ -12,15 +21,20 @@ import {
   goodbyeReasons,
   type KeyLogEntry,
   MAX_CANDIDATES,
+  MAX_GROUP_CHARS,
   MAX_KEY_LOG_PAGE,
+  MAX_LOCAL_ADDRESSES,
   MAX_MAIL_PAGE,
   MAX_NAME_CHARS,
   MAX_PREKEY_PAGE,
   MAX_PRESENCE_PAGE,
+  MAX_PUBLIC_ENDPOINTS,
   MAX_ROSTER_PAGE,
   MAX_SEALED_BYTES,
   MAX_TAKEN_PREKEYS,
   MAX_TEXT_CHARS,
+  MAX_TICKET_BYTES,
+  MAX_VERSION_CHARS,
   type PasswordHashing,
   type PasswordVerifier,
   type Ping,
@@ -28,11 +42,15 @@ import {
   type Prekey,
   type PresenceEntry,
   type RelayGrant,
+  type ResumePass,
   type RosterEntry,
   serverErrorCodes,
   type ServerMessage,
+  type SessionLimits,
+  type SessionStart,
   type SignedPrekey,
 } from './messages.ts'
+import { MAX_ONLINE_PAGE, type OnlineEntry } from './people-messages.ts'
 import {
   binary,
   clippedText,
@@ -69,6 +87,17 @@ const text = attribute('text', freeText(MAX_TEXT_CHARS))
 const session = attribute('session', binary(16))
 const isAnswer = attribute('answer', flag)
 const probeKey = attribute('probe-key', binary(32))
+const name = attribute('name', freeText(MAX_NAME_CHARS))
+const client = attribute('client', token(128))
+const version = attribute('version', integer(1, 65535))
+const rosterVersion = token(MAX_VERSION_CHARS)
+const deviceSignature = attribute('device-signature', binary(64))
+const localAddresses = list('local-address', MAX_LOCAL_ADDRESSES, attribute('ip', ipAddress))
+const publicEndpoints = list('public', MAX_PUBLIC_ENDPOINTS, endpointPart)
+const udpPort = attribute('udp-port', integer(0, 65535))
+const tcpPort = attribute('tcp-port', integer(0, 65535))
+const seenFrom = child('seen-from', endpointPart)
+const group = attribute('group', token(MAX_GROUP_CHARS))
 const timeMs = attribute('time-ms', integer(0, MAX_TIME_MS))
 const messageId = attribute('message', binary(16))
 const mailSeq = attribute('seq', integer(1, Number.MAX_SAFE_INTEGER))
@@ -132,6 +161,9 @@ const buddy = record<RosterEntry>({
   handle,
   state: attribute('state', oneOf('accepted', 'pending-out', 'pending-in', 'blocked')),
   device: optional(device),
+  group: optional(group),
+  remark: optional(attribute('remark', freeText(MAX_TEXT_CHARS))),
+  isConcealed: optional(attribute('concealed', yes)),
 })
 
 const presenceEntry = record<PresenceEntry>({
@@ -142,16 +174,60 @@ const presenceEntry = record<PresenceEntry>({
 
 const ping = record<Omit<Ping, 'kind'>>({ id })
 const pong = record<Omit<Pong, 'kind'>>({ id, timeMs })
+const most = integer(1, 2 ** 32 - 1)
+const limits = record<SessionLimits>({
+  frameBytes: attribute('frame-bytes', most),
+  sealedBytes: attribute('sealed-bytes', most),
+  messages: attribute('messages', most),
+  messageEveryMs: attribute('message-every-ms', most),
+  buddies: attribute('buddies', most),
+  windowMessages: attribute('window-messages', most),
+})
+
+const sessionStart: PartsOf<SessionStart> = {
+  number,
+  handle,
+  timeMs,
+  heartbeatMs: attribute('heartbeat-ms', integer(1000, 10 * 60 * 1000)),
+  epoch: optional(attribute('epoch', integer(1, Number.MAX_SAFE_INTEGER))),
+  stun: list('stun', 4, endpointPart),
+  seenFrom,
+  pass: optional(
+    child(
+      'resume',
+      record<ResumePass>({
+        ticket: attribute('ticket', binary(1, MAX_TICKET_BYTES)),
+        key: attribute('key', binary(32)),
+      }),
+    ),
+  ),
+  limits: optional(child('limits', limits)),
+}
+
+const person = record<OnlineEntry>({
+  number,
+  handle,
+  name,
+  state: attribute('state', oneOf('online', 'away', 'busy')),
+})
+
 const buddyAnswer = record<Omit<BuddyAnswer, 'kind'>>({ id, number })
 
 export const clientMessages: Table<ClientMessage> = {
-  hello: record({
-    version: attribute('version', integer(1, 65535)),
-    client: attribute('client', token(128)),
+  hello: record({ version, client, scram, device }),
+  response: record({
     scram,
-    device,
+    deviceSignature,
+    roster: optional(attribute('roster', rosterVersion)),
   }),
-  response: record({ scram, deviceSignature: attribute('device-signature', binary(64)) }),
+  resume: record({
+    version,
+    client,
+    ticket: attribute('ticket', binary(1, MAX_TICKET_BYTES)),
+    deviceSignature,
+    roster: optional(attribute('roster', rosterVersion)),
+    presence: attribute('presence', binary(16)),
+  }),
   register: record({
     handle,
     verifier: child('verifier', verifier),
@@ -164,11 +240,11 @@ export const clientMessages: Table<ClientMessage> = {
   }),
   report: record({
     id,
-    localAddresses: list('local-address', 16, attribute('ip', ipAddress)),
-    udpPort: attribute('udp-port', integer(0, 65535)),
-    tcpPort: attribute('tcp-port', integer(0, 65535)),
-    mapping: optional(attribute('mapping', token(64))),
-    filtering: optional(attribute('filtering', token(64))),
+    localAddresses,
+    publicEndpoints,
+    udpPort,
+    tcpPort,
+    nat: optional(natPart),
   }),
   ping,
   pong,
@@ -179,11 +255,18 @@ export const clientMessages: Table<ClientMessage> = {
   'buddy-remove': buddyAnswer,
   'buddy-block': buddyAnswer,
   'buddy-unblock': buddyAnswer,
+  'buddy-move': record({ id, number, group: attribute('group', token(MAX_GROUP_CHARS, 0)) }),
+  'buddy-note': record({ id, number, note }),
+  'buddy-conceal': record({ id, number, isConcealed: attribute('concealed', flag) }),
   'set-presence': record({
     id,
     state: attribute('state', oneOf('online', 'away', 'busy', 'invisible')),
     text,
   }),
+  who: record({ id, after: attribute('after', integer(0, Number.MAX_SAFE_INTEGER)) }),
+  locate: record({ id, of }),
+  'get-profile': record({ id, of }),
+  'set-profile': record({ id, name, text, isListed: attribute('listed', flag) }),
   introduce: record({
     id,
     to,
@@ -199,28 +282,27 @@ export const clientMessages: Table<ClientMessage> = {
   'publish-keys': record({ id, signed, oneTime: list('one-time', MAX_PREKEY_PAGE, oneTimePrekey) }),
   'take-keys': record({ id, of, count: attribute('count', integer(1, MAX_TAKEN_PREKEYS)) }),
   'key-log': record({ id, of, after: attribute('after', logIndex) }),
+  suspend: record({ id }),
   logout: record({ id }),
 }
 
 export const serverMessages: Table<ServerMessage> = {
   challenge: record({ scram }),
-  welcome: record({
-    scram,
-    number,
-    handle,
-    timeMs,
-    heartbeatMs: attribute('heartbeat-ms', integer(1000, 10 * 60 * 1000)),
-    stun: list('stun', 4, endpointPart),
-    seenFrom: child('seen-from', endpointPart),
-  }),
+  welcome: record({ scram, ...sessionStart }),
+  resumed: record({ proof: attribute('proof', binary(32)), ...sessionStart }),
   registered: record({ number, handle }),
   roster: record({
     page: attribute('page', integer(0, 65535)),
     isLast: attribute('last', flag),
     buddies: list('buddy', MAX_ROSTER_PAGE, buddy),
+    version: optional(attribute('version', rosterVersion)),
   }),
-  'buddy-changed': record({ buddy: child('buddy', buddy), note }),
-  'buddy-removed': record({ number }),
+  'buddy-changed': record({
+    buddy: child('buddy', buddy),
+    note,
+    version: optional(attribute('version', rosterVersion)),
+  }),
+  'buddy-removed': record({ number, version: optional(attribute('version', rosterVersion)) }),
   presence: record({
     isSnapshot: attribute('snapshot', flag),
     hasMore: optional(attribute('more', yes)),
@@ -255,6 +337,30 @@ export const serverMessages: Table<ServerMessage> = {
     signed: optional(attribute('signed', prekeyNumber)),
   }),
   found: record({ id, number, handle }),
+  online: record({
+    id,
+    isLast: attribute('last', flag),
+    people: list('person', MAX_ONLINE_PAGE, person),
+  }),
+  located: record({
+    id,
+    number,
+    client,
+    sinceMs: attribute('since-ms', integer(0, MAX_TIME_MS)),
+    seenFrom,
+    localAddresses,
+    publicEndpoints,
+    udpPort,
+    tcpPort,
+    nat: optional(natPart),
+  }),
+  profile: record({
+    id,
+    number,
+    name,
+    text,
+    isListed: optional(attribute('listed', flag)),
+  }),
   'logged-keys': record({
     id,
     isLast: attribute('last', flag),

@@ -68,6 +68,7 @@ import {
   type RosterNews,
   type RosterRecord,
   type ServerStore,
+  type SideNews,
 } from './server-store.ts'
 
 const FORMAT = 1
@@ -198,24 +199,28 @@ class KvServerStore implements ServerStore {
   recordDevice(
     number: AccountNumber,
     device: DeviceKeys,
-  ): Promise<ReadonlyMap<AccountNumber, RosterVersion>> {
+  ): Promise<ReadonlyMap<AccountNumber, SideNews>> {
     return this.#records.inOrder(async () => {
       if ((await this.account(number)) === undefined) return new Map() // deleted while it was logging in
       const present = await this.devices(number)
       const others = present.filter(({ identity }) => !equalBytes(identity, device.identity))
       const devices = [device, ...others].slice(0, MAX_DEVICES)
-      const sides = await this.#rosterSides(number)
-      const buddies = sides.filter(({ state }) => state === 'accepted')
+      const buddies = (await this.#rosterSides(number)).filter(({ state }) => state === 'accepted')
       const what = `device ${toHex(device.identity)} ${toHex(device.static)}`
-      const logged = await Promise.all(
-        buddies.map(async (buddy) => await this.#log.changed(buddy.number, number, what)),
-      )
+      const news = new Map<AccountNumber, SideNews>() // ≤ MAX_ROSTER
+      const logged: StoreChange[] = []
+      for (const { number: buddy } of buddies) {
+        const { version, changes } = await this.#log.changed(buddy, number, what)
+        const side = await this.#records.read(rosterRecord, rosterKey(buddy, number))
+        news.set(buddy, sideNews(version, side))
+        logged.push(...changes)
+      }
       await this.#records.write([
         putRecord(devicesRecord, devicesKey(number), { devices }),
         ...(await this.keys.logged(number, device)),
-        ...logged.flatMap(({ changes }) => changes),
+        ...logged,
       ])
-      return new Map(logged.map(({ version }, index) => [buddies[index]?.number ?? 0, version]))
+      return news
     })
   }
 
@@ -274,7 +279,11 @@ class KvServerStore implements ServerStore {
       }
       const devices = after === 'accepted' ? await this.#devicesOf(first, second) : {}
       const firstLog = await this.#log.changed(first.number, second.number, after)
-      const secondLog = await this.#log.changed(second.number, first.number, otherAfter)
+      // Who is blocked must not see that anything has happened; who blocks is told nothing new, at worst.
+      const isOtherToldOf = otherAfter !== otherBefore || otherAfter === 'blocked'
+      const secondLog = isOtherToldOf
+        ? await this.#log.changed(second.number, first.number, otherAfter)
+        : undefined
       // Both sides in any case, though one may be as before: a write must not tell by its length who is blocked.
       const changes = [
         sideChange(first, second, { relation: after, note: '', own: side?.own }),
@@ -284,15 +293,20 @@ class KvServerStore implements ServerStore {
           own: otherSide?.own,
         }),
         ...firstLog.changes,
-        ...secondLog.changes,
+        ...(secondLog?.changes ?? []),
       ]
       if (after === 'blocked') {
         await this.mail.forgetBetween(first.number, second.number, (mail) =>
           this.#records.write([...changes, ...mail]),
         )
       } else await this.#records.write(changes)
-      const versions = { firstVersion: firstLog.version, secondVersion: secondLog.version }
-      return { kind: 'done', ...sides, ...versions, ...devices }
+      return {
+        kind: 'done',
+        ...sides,
+        first: sideNews(firstLog.version, side),
+        ...(secondLog && { second: sideNews(secondLog.version, otherSide) }),
+        ...devices,
+      }
     })
   }
 
@@ -399,6 +413,10 @@ function sideChange(
     note: now.relation === 'pending-in' ? now.note : '',
     ...(now.own === undefined ? {} : { own: now.own }),
   })
+}
+
+function sideNews(version: RosterVersion, side: RosterSide | undefined): SideNews {
+  return { version, ...(side?.own === undefined ? {} : { own: side.own }) }
 }
 
 function listedState({ state, own }: RosterSide): { state: BuddyState; isConcealed?: true } {

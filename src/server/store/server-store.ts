@@ -41,6 +41,13 @@ export interface RosterRecord {
   readonly own?: OwnFacts
 }
 
+/** Of a list in which an entry has changed. */
+export interface SideNews {
+  readonly version: RosterVersion
+  /** What its owner has written to the entry. */
+  readonly own?: OwnFacts
+}
+
 /** What the owner of a list has written to one of its entries, for itself alone. Absent is empty. */
 export interface OwnFacts {
   readonly group?: string
@@ -95,9 +102,9 @@ export type RelationOutcome =
       /** The second's side. */
       readonly otherBefore: Relation
       readonly otherAfter: Relation
-      /** Of each side's list; where nothing was written there is none. */
-      readonly firstVersion?: RosterVersion
-      readonly secondVersion?: RosterVersion
+      /** What else each side's list says then; where nothing was written there is none. */
+      readonly first?: SideNews
+      readonly second?: SideNews
       /** Of buddies, the device that each last logged in from. */
       readonly firstDevice?: DeviceKeys
       readonly secondDevice?: DeviceKeys
@@ -130,12 +137,12 @@ export interface ServerStore {
   devices(number: AccountNumber): Promise<readonly DeviceKeys[]>
   /**
    * Puts a device first; keys that are not those used last are appended to the account's key log. The lists of all
-   * buddies show it from then on: returns the versions that these have.
+   * buddies show it from then on: returns what these say.
    */
   recordDevice(
     number: AccountNumber,
     device: DeviceKeys,
-  ): Promise<ReadonlyMap<AccountNumber, RosterVersion>>
+  ): Promise<ReadonlyMap<AccountNumber, SideNews>>
 
   /** The whole list, by number. */
   roster(number: AccountNumber): Promise<readonly RosterRecord[]>

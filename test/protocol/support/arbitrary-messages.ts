@@ -117,12 +117,17 @@ const nat: Arbitrary<NatProfile> = plainRecord(
 
 const relay: Arbitrary<RelayGrant> = plainRecord({ endpoint: endpoints, ticket: bytes(169) })
 
+const rosterVersion = word(64)
+
+const buddyFacts = { group: word(64), remark: note, isConcealed: fc.constant(true as const) }
+
 const buddy: Arbitrary<RosterEntry> = plainRecord(
   {
     number: accountNumber,
     handle: word(64),
     state: fc.constantFrom('accepted', 'pending-out', 'pending-in', 'blocked'),
     device,
+    ...buddyFacts,
   },
   { requiredKeys: ['number', 'handle', 'state'] },
 )
@@ -139,6 +144,39 @@ const signedPrekey = plainRecord({ ...prekeyFields, signature: bytes(64) })
 
 const sealedBody = fc.uint8Array({ minLength: 1, maxLength: 2_000 })
 
+const port = fc.integer({ min: 0, max: 65535 })
+
+const whereabouts = {
+  localAddresses: fc.array(
+    endpoints.map(({ address }) => address),
+    { maxLength: 16 },
+  ),
+  publicEndpoints: fc.array(endpoints, { maxLength: 4 }),
+  udpPort: port,
+  tcpPort: port,
+  nat,
+}
+
+const sessionStart = {
+  number: accountNumber,
+  handle: word(64),
+  timeMs,
+  heartbeatMs: fc.integer({ min: 1000, max: 600_000 }),
+  epoch: accountNumber,
+  stun: fc.array(endpoints, { maxLength: 4 }),
+  seenFrom: endpoints,
+  pass: plainRecord({ ticket: bytes(65), key: bytes(32) }),
+  limits: plainRecord({
+    frameBytes: requestId,
+    sealedBytes: requestId,
+    messages: requestId,
+    messageEveryMs: requestId,
+    buddies: requestId,
+    windowMessages: requestId,
+  }),
+}
+const startKeys = ['number', 'handle', 'timeMs', 'heartbeatMs', 'stun', 'seenFrom'] as const
+
 export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
   plainRecord({
     kind: fc.constant('hello'),
@@ -147,7 +185,27 @@ export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
     scram: word(1024),
     device,
   }),
-  plainRecord({ kind: fc.constant('response'), scram: word(1024), deviceSignature: bytes(64) }),
+  plainRecord(
+    {
+      kind: fc.constant('response'),
+      scram: word(1024),
+      deviceSignature: bytes(64),
+      roster: rosterVersion,
+    },
+    { requiredKeys: ['kind', 'scram', 'deviceSignature'] },
+  ),
+  plainRecord(
+    {
+      kind: fc.constant('resume'),
+      version: fc.integer({ min: 1, max: 65535 }),
+      client: word(128),
+      ticket: bytes(65),
+      deviceSignature: bytes(64),
+      roster: rosterVersion,
+      presence: bytes(16),
+    },
+    { requiredKeys: ['kind', 'version', 'client', 'ticket', 'deviceSignature', 'presence'] },
+  ),
   plainRecord(
     { kind: fc.constant('register'), handle: word(64), verifier, invite: word(128) },
     { requiredKeys: ['kind', 'handle', 'verifier'] },
@@ -162,16 +220,11 @@ export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
     {
       kind: fc.constant('report'),
       id: requestId,
-      localAddresses: fc.array(
-        endpoints.map(({ address }) => address),
-        { maxLength: 16 },
-      ),
-      udpPort: fc.integer({ min: 0, max: 65535 }),
-      tcpPort: fc.integer({ min: 0, max: 65535 }),
-      mapping: word(64),
-      filtering: word(64),
+      ...whereabouts,
     },
-    { requiredKeys: ['kind', 'id', 'localAddresses', 'udpPort', 'tcpPort'] },
+    {
+      requiredKeys: ['kind', 'id', 'localAddresses', 'publicEndpoints', 'udpPort', 'tcpPort'],
+    },
   ),
   plainRecord({ kind: fc.constant('ping'), id: requestId }),
   plainRecord({ kind: fc.constant('pong'), id: requestId, timeMs }),
@@ -187,6 +240,33 @@ export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
     ),
     id: requestId,
     number: accountNumber,
+  }),
+  plainRecord({
+    kind: fc.constant('buddy-move'),
+    id: requestId,
+    number: accountNumber,
+    group: fc.oneof(word(64), fc.constant('')),
+  }),
+  plainRecord({ kind: fc.constant('buddy-note'), id: requestId, number: accountNumber, note }),
+  plainRecord({
+    kind: fc.constant('buddy-conceal'),
+    id: requestId,
+    number: accountNumber,
+    isConcealed: fc.boolean(),
+  }),
+  plainRecord({
+    kind: fc.constant('who'),
+    id: requestId,
+    after: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+  }),
+  plainRecord({ kind: fc.constant('locate'), id: requestId, of: accountNumber }),
+  plainRecord({ kind: fc.constant('get-profile'), id: requestId, of: accountNumber }),
+  plainRecord({
+    kind: fc.constant('set-profile'),
+    id: requestId,
+    name: word(64),
+    text: note,
+    isListed: fc.boolean(),
   }),
   plainRecord({
     kind: fc.constant('set-presence'),
@@ -239,30 +319,39 @@ export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
     of: accountNumber,
     after: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   }),
+  plainRecord({ kind: fc.constant('suspend'), id: requestId }),
   plainRecord({ kind: fc.constant('logout'), id: requestId }),
 )
 
 export const serverMessages: Arbitrary<ServerMessage> = fc.oneof(
   plainRecord({ kind: fc.constant('challenge'), scram: word(1024) }),
-  plainRecord({
-    kind: fc.constant('welcome'),
-    scram: word(1024),
-    number: accountNumber,
-    handle: word(64),
-    timeMs,
-    heartbeatMs: fc.integer({ min: 1000, max: 600_000 }),
-    stun: fc.array(endpoints, { maxLength: 4 }),
-    seenFrom: endpoints,
-  }),
+  plainRecord(
+    { kind: fc.constant('welcome'), scram: word(1024), ...sessionStart },
+    { requiredKeys: ['kind', 'scram', ...startKeys] },
+  ),
+  plainRecord(
+    { kind: fc.constant('resumed'), proof: bytes(32), ...sessionStart },
+    { requiredKeys: ['kind', 'proof', ...startKeys] },
+  ),
   plainRecord({ kind: fc.constant('registered'), number: accountNumber, handle: word(64) }),
-  plainRecord({
-    kind: fc.constant('roster'),
-    page: fc.integer({ min: 0, max: 65535 }),
-    isLast: fc.boolean(),
-    buddies: fc.array(buddy, { maxLength: 64 }),
-  }),
-  plainRecord({ kind: fc.constant('buddy-changed'), buddy, note }),
-  plainRecord({ kind: fc.constant('buddy-removed'), number: accountNumber }),
+  plainRecord(
+    {
+      kind: fc.constant('roster'),
+      page: fc.integer({ min: 0, max: 65535 }),
+      isLast: fc.boolean(),
+      buddies: fc.array(buddy, { maxLength: 24 }),
+      version: rosterVersion,
+    },
+    { requiredKeys: ['kind', 'page', 'isLast', 'buddies'] },
+  ),
+  plainRecord(
+    { kind: fc.constant('buddy-changed'), buddy, note, version: rosterVersion },
+    { requiredKeys: ['kind', 'buddy', 'note'] },
+  ),
+  plainRecord(
+    { kind: fc.constant('buddy-removed'), number: accountNumber, version: rosterVersion },
+    { requiredKeys: ['kind', 'number'] },
+  ),
   plainRecord({
     kind: fc.constant('presence'),
     isSnapshot: fc.boolean(),
@@ -327,6 +416,56 @@ export const serverMessages: Arbitrary<ServerMessage> = fc.oneof(
     number: accountNumber,
     handle: word(64),
   }),
+  plainRecord({
+    kind: fc.constant('online'),
+    id: requestId,
+    isLast: fc.boolean(),
+    people: fc.array(
+      plainRecord({
+        number: accountNumber,
+        handle: word(64),
+        name: word(64),
+        state: fc.constantFrom('online', 'away', 'busy'),
+      }),
+      { maxLength: 32 },
+    ),
+  }),
+  plainRecord(
+    {
+      kind: fc.constant('located'),
+      id: requestId,
+      number: accountNumber,
+      client: word(128),
+      sinceMs: timeMs,
+      seenFrom: endpoints,
+      ...whereabouts,
+    },
+    {
+      requiredKeys: [
+        'kind',
+        'id',
+        'number',
+        'client',
+        'sinceMs',
+        'seenFrom',
+        'localAddresses',
+        'publicEndpoints',
+        'udpPort',
+        'tcpPort',
+      ],
+    },
+  ),
+  plainRecord(
+    {
+      kind: fc.constant('profile'),
+      id: requestId,
+      number: accountNumber,
+      name: word(64),
+      text: note,
+      isListed: fc.boolean(),
+    },
+    { requiredKeys: ['kind', 'id', 'number', 'name', 'text'] },
+  ),
   plainRecord({
     kind: fc.constant('logged-keys'),
     id: requestId,

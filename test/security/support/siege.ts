@@ -13,7 +13,7 @@ import { parseServerLink, SESSION_ALPN } from '../../../src/protocol/server/link
 import type {
   AccountNumber,
   ServerMessage,
-  Welcome,
+  SessionStart,
 } from '../../../src/protocol/server/messages.ts'
 import type { ServerLinkEvent } from '../../../src/tcp/server-link-event.ts'
 import { RealClient, register } from '../../server/support/real-client.ts'
@@ -134,7 +134,7 @@ export class Siege {
   }
 }
 
-export function welcomed(event: ServerLinkEvent): Welcome | undefined {
+export function welcomed(event: ServerLinkEvent): SessionStart | undefined {
   return event.kind === 'online' ? event.welcome : undefined
 }
 

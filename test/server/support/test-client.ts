@@ -1,16 +1,24 @@
 import assert from 'node:assert/strict'
 import { ScramClient } from '../../../src/crypto/scram.ts'
+import {
+  sessionResumedProof,
+  sessionResumeStatement,
+} from '../../../src/crypto/device-statement.ts'
 import { decodeServerMessage } from '../../../src/protocol/server/decode.ts'
 import { encodeClientMessage } from '../../../src/protocol/server/encode.ts'
 import type {
   ClientMessage,
   Hello,
+  PresenceEntry,
   RequestId,
+  ResumePass,
+  RosterVersion,
   ServerError,
   ServerMessage,
   Welcome,
 } from '../../../src/protocol/server/messages.ts'
 import { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from '../../../src/tcp/frame.ts'
+import { presenceDigest } from '../../../src/tcp/presence-digest.ts'
 import type { ManualTime } from './manual-time.ts'
 import type { ClientEnd, MemoryStream } from './memory-stream.ts'
 import { saltedPassword, type TestDevice, testDevice } from './test-device.ts'
@@ -28,6 +36,18 @@ export interface LoginWith {
   /** What differs from an honest hello. */
   readonly hello?: Partial<Hello>
   readonly deviceSignature?: Uint8Array
+  /** The version of the buddy list that it has. */
+  readonly roster?: RosterVersion
+}
+
+export interface ResumeWith {
+  readonly device: TestDevice
+  readonly pass: ResumePass
+  /** What it has been told of its buddies. */
+  readonly presence?: readonly PresenceEntry[]
+  readonly roster?: RosterVersion
+  /** Of another connection, where the signature was made for that. */
+  readonly exporter?: Uint8Array
 }
 
 /** A client that says what it is told to, right or wrong, and keeps everything that it hears. */
@@ -117,10 +137,32 @@ export class TestClient {
       kind: 'response',
       scram: clientFinal,
       deviceSignature: how.deviceSignature ?? device.signLogin(this.#exporter),
+      ...(how.roster === undefined ? {} : { roster: how.roster }),
     })
     const welcome = this.find('welcome')
     if (welcome !== undefined) assert.ok(scram.verifyServerFinal(welcome.scram))
     return welcome ?? this.heard.at(-1)
+  }
+
+  /** Tries to go on with an earlier session; returns what the server says to it. */
+  async resume(how: ResumeWith): Promise<ServerMessage | undefined> {
+    const { device, pass, presence = [], roster } = how
+    const exporter = how.exporter ?? this.#exporter
+    const statement = sessionResumeStatement(exporter, pass.ticket)
+    await this.say({
+      kind: 'resume',
+      version: 1,
+      client: 'test/1',
+      ticket: pass.ticket,
+      deviceSignature: device.identity.sign(statement),
+      presence: presenceDigest(presence),
+      ...(roster === undefined ? {} : { roster }),
+    })
+    const resumed = this.find('resumed')
+    if (resumed !== undefined) {
+      assert.deepEqual(resumed.proof, Buffer.from(sessionResumedProof(pass.key, this.#exporter)))
+    }
+    return resumed ?? this.heard.at(-1)
   }
 
   find<K extends Kind>(kind: K): Of<K> | undefined {

@@ -10,6 +10,7 @@ import { Accounts } from '../../../src/server/accounts.ts'
 import { LoginThrottle } from '../../../src/server/login-throttle.ts'
 import type { Outside } from '../../../src/server/outside.ts'
 import { RelayTickets } from '../../../src/server/relay-tickets.ts'
+import { ResumeTickets } from '../../../src/server/resume-tickets.ts'
 import { ServerTime } from '../../../src/server/server-time.ts'
 import { openServerStore } from '../../../src/server/store/kv-server-store.ts'
 import type { ServerStore } from '../../../src/server/store/server-store.ts'
@@ -46,6 +47,8 @@ export const RELAY_ID = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
 export interface TestServerOptions {
   readonly isRegistrationOpen?: boolean
   readonly store?: Store
+  /** Of a server before this one. */
+  readonly time?: ManualTime
   readonly logger?: Logger
 }
 
@@ -73,7 +76,7 @@ export class TestServer {
   }
 
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
-    const time = new ManualTime()
+    const time = options.time ?? new ManualTime()
     const random = countingRandom()
     const store = await openServerStore(options.store ?? memoryStore())
     const witness = new StunWitness(random.bytes(32))
@@ -91,6 +94,7 @@ export class TestServer {
         store,
         outside,
         throttle: new LoginThrottle(),
+        tickets: new ResumeTickets(sha256(utf8('resume tickets'))),
         unknownAccountSecret: sha256(utf8('unknown accounts')),
         isRegistrationOpen: () => options.isRegistrationOpen ?? true,
       }),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, type Instant, instant } from '../../../src/core/instant.ts'
 import type { LinkMachine, SecureChannel } from '../../../src/core/machine.ts'
+import { sessionResumedProof } from '../../../src/crypto/device-statement.ts'
 import { identityFromSeed } from '../../../src/crypto/identity.ts'
 import { DEFAULT_HASHING } from '../../../src/crypto/password-hashing.ts'
 import { makeVerifier, ScramServer } from '../../../src/crypto/scram.ts'
@@ -9,7 +10,9 @@ import { encodeServerMessage } from '../../../src/protocol/server/encode.ts'
 import type {
   ClientMessage,
   PasswordHashing,
+  Resumed,
   ServerMessage,
+  SessionStart,
   Welcome,
 } from '../../../src/protocol/server/messages.ts'
 import { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from '../../../src/tcp/frame.ts'
@@ -156,14 +159,29 @@ export class ScriptedLogin {
 }
 
 export function welcome(scram: string, heartbeatMs = 30_000): Welcome {
+  return { ...start(heartbeatMs), kind: 'welcome', scram }
+}
+
+function start(heartbeatMs: number): SessionStart {
   return {
-    kind: 'welcome',
-    scram,
     number: 10001,
     handle: 'alice',
     timeMs: 1_795_000_000_000,
     heartbeatMs,
     stun: [],
     seenFrom: channel.local,
+  }
+}
+
+export const pass = { ticket: new Uint8Array(65).fill(4), key: new Uint8Array(32).fill(5) }
+export const nextPass = { ticket: new Uint8Array(65).fill(6), key: new Uint8Array(32).fill(7) }
+
+/** What a server says that takes a session back which began with `given`. */
+export function resumed(given = pass, key = given.key): Resumed {
+  return {
+    ...start(30_000),
+    kind: 'resumed',
+    proof: sessionResumedProof(key, exporter),
+    pass: nextPass,
   }
 }
