@@ -6,6 +6,8 @@ import { ensureBuilt, ensureInstalled, giveUp } from './bootstrap.mjs'
 
 const benches = {
   'reliable-udp': 'our connection beside other transports: CPU, rates, latency, loss, fairness',
+  server: 'holler-server beside prosody, ejabberd and coturn: CPU for each operation, memory',
+  'server-load': '5,000 TLS sessions for five minutes, then kill -9 and all of them back',
   soak: '10 GB over an impaired link: every byte checked, memory flat, quiet at the end',
 }
 

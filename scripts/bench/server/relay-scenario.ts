@@ -1,0 +1,145 @@
+/** The rows of a relay: what a packet costs, what it keeps for a pair and for nobody, and how it amplifies. */
+import { bareBinding, openSocket, type RelayServer, type Way } from './relays.ts'
+import { cpuSeconds, inParallel, pause, residentKib } from './usage.ts'
+
+/** Enough that holler's limit of 4 MiB a second for a pair is not met. */
+const WAYS = 48
+
+const KEPT_WAYS = 500
+const STRANGERS = 5_000
+
+/** Sent between two looks at what comes: sockets hold them all. */
+const BURST = 96
+
+const SETTLE_MS = 2_000
+
+export interface RelayFigures {
+  readonly 'packets a core-second': number
+  readonly 'KiB a pair': number
+  readonly 'bytes a stranger': number
+  readonly 'answer to a bare binding': number
+  readonly 'answer to another question': number
+}
+
+export interface RelaySizes {
+  readonly packets: number
+  readonly ways: number
+  readonly strangers: number
+}
+
+export const RELAY_SIZES: RelaySizes = {
+  packets: 150_000,
+  ways: KEPT_WAYS,
+  strangers: STRANGERS,
+}
+
+export async function measureRelay(
+  relay: RelayServer,
+  strict: RelayServer,
+  { packets, ways, strangers }: RelaySizes,
+): Promise<RelayFigures> {
+  try {
+    await relay.start()
+    closeAll(await openWays(relay, 20, 1_000_000)) // warms up
+    const stranger = await keptFor(relay, strangers, () => askFromNewPorts(relay, strangers))
+    let kept: readonly Way[] = []
+    const pair = await keptFor(relay, ways, async () => {
+      kept = await openWays(relay, ways, 0)
+    })
+    closeAll(kept)
+    const carrying = await openWays(relay, WAYS, ways)
+    await carry(carrying, packets / 10)
+    const before = cpuSeconds(relay.pid)
+    const arrived = await carry(carrying, packets)
+    const perPacket = (cpuSeconds(relay.pid) - before) / arrived
+    closeAll(carrying)
+    return {
+      'packets a core-second': 1 / perPacket,
+      'KiB a pair': pair,
+      'bytes a stranger': stranger * 1024,
+      'answer to a bare binding': await amplification(relay, bareBinding()),
+      'answer to another question': await amplificationOfOther(relay, strict),
+    }
+  } finally {
+    await relay.stop()
+  }
+}
+
+async function openWays(relay: RelayServer, count: number, from: number): Promise<readonly Way[]> {
+  const ways: Way[] = []
+  await inParallel(count, 8, async (index) => {
+    ways[index] = await relay.open(from + index)
+  })
+  return ways
+}
+
+function closeAll(ways: readonly Way[]): void {
+  for (const way of ways) way.close()
+}
+
+/** KiB that each of so many costs. */
+async function keptFor(
+  relay: RelayServer,
+  count: number,
+  work: () => Promise<void>,
+): Promise<number> {
+  await pause(SETTLE_MS)
+  const before = residentKib(relay.pid)
+  await work()
+  await pause(SETTLE_MS)
+  return (residentKib(relay.pid) - before) / count
+}
+
+/** One bare binding from each of so many sources. */
+async function askFromNewPorts({ port }: RelayServer, count: number): Promise<void> {
+  await inParallel(count, 32, async () => {
+    const socket = await openSocket()
+    await new Promise((resolve) => socket.send(bareBinding(), port, '127.0.0.1', resolve))
+    await pause(5)
+    socket.close()
+  })
+}
+
+/** How many arrived of so many. */
+async function carry(ways: readonly Way[], packets: number): Promise<number> {
+  const arrived = (): number => ways.reduce((sum, way) => sum + way.arrived, 0)
+  const before = arrived()
+  let sent = 0
+  let stalledAt = performance.now()
+  let last = before
+  while (sent < packets) {
+    for (let count = 0; count < BURST; count++) ways[sent++ % ways.length]?.send()
+    // As many are under way as fit the sockets; what is lost is not waited for.
+    while (sent - (arrived() - before) > 4 * BURST && performance.now() - stalledAt < 100) {
+      await pause(0)
+      if (arrived() !== last) {
+        last = arrived()
+        stalledAt = performance.now()
+      }
+    }
+    stalledAt = performance.now()
+  }
+  await pause(200)
+  return arrived() - before
+}
+
+async function amplificationOfOther(relay: RelayServer, strict: RelayServer): Promise<number> {
+  if (strict === relay) return await amplification(relay, relay.otherQuestion)
+  try {
+    await strict.start()
+    return await amplification(strict, strict.otherQuestion)
+  } finally {
+    await strict.stop()
+  }
+}
+
+/** Bytes of the answer for each byte of the question. */
+async function amplification({ port }: RelayServer, question: Buffer): Promise<number> {
+  const socket = await openSocket()
+  let answered = 0
+  socket.on('message', ({ length }) => (answered += length))
+  socket.send(question, port, '127.0.0.1')
+  await pause(500)
+  socket.close()
+  return answered / question.length
+}
