@@ -31,22 +31,30 @@ export type LabResult =
   | { readonly group: 'outages'; readonly name: string; readonly slowestMs: number }
   | { readonly group: 'privacy'; readonly name: string; readonly packets: number }
   | { readonly group: 'router'; readonly packetsPerSecond: number; readonly roundTripMs: number }
+  /** The first message and a relay trip, on a machine that had nothing else to do. */
+  | { readonly group: 'first'; readonly relayTripMs: number; readonly firstMessageMs: number }
+
+/** A result as it is in the file: with the system's load (one minute) when it was measured. */
+export type RecordedResult = LabResult & { readonly load?: number }
 
 /** What the report cannot measure. */
 export interface ReportContext {
   readonly command: string
   readonly date: string
   readonly machine: string
+  readonly cores: number
 }
 
 type Of<G extends LabResult['group']> = Extract<LabResult, { group: G }>
 
 /** Every result of a kind, by the name of what was measured, in the order in which they came. */
-export function renderReport(results: readonly LabResult[], context: ReportContext): string {
+export function renderReport(results: readonly RecordedResult[], context: ReportContext): string {
   const of = <G extends LabResult['group']>(group: G): readonly Of<G>[] =>
     results.filter((result): result is Of<G> => result.group === group)
   return [
     introduction(context, of('router')),
+    machineSection(context, results),
+    firstSection(of('first')),
     pairsSection(of('pairs')),
     meetingsSection(of('meetings')),
     changesSection(of('changes')),
@@ -82,6 +90,46 @@ other's, disk writes on both sides included.
 - **Direct**: from sending that message until both sides talk directly.${routers}`
 }
 
+/** Times of a machine that others use are not the programs' own: whoever reads must know. */
+function machineSection({ cores }: ReportContext, results: readonly RecordedResult[]): string {
+  const loads = results.flatMap(({ load }) => load ?? [])
+  if (loads.length === 0) return ''
+  const [p50, most] = [quantile(loads, 0.5), Math.max(...loads)]
+  const share = loads.filter((load) => load > 2 * cores).length / loads.length
+  const verdict =
+    share === 0
+      ? ''
+      : ` **${whole(100 * share)} % of the measurements were made while it was more than twice as busy as it can bear:** their
+times are longer than the programs', and attempts that need milliseconds fail more often.`
+  return `While it was measured, ${p50.toFixed(1)} processes wanted the ${cores} cores (load, p50), ${most.toFixed(1)} at most; the laboratory
+itself is some of them.${verdict}`
+}
+
+function firstSection(first: readonly Of<'first'>[]): string {
+  if (first.length === 0) return ''
+  const row = (name: string, times: readonly number[]): readonly string[] => [
+    name,
+    ...[0.5, 0.95, 1].map((share) => whole(quantile(times, share))),
+  ]
+  return `## The first message
+
+With nothing else going on, ${first.length} times, in ms:
+
+${table(
+  ['', 'p50', 'p95', 'worst'],
+  [
+    row(
+      'relay trip',
+      first.map(({ relayTripMs }) => relayTripMs),
+    ),
+    row(
+      'first message',
+      first.map(({ firstMessageMs }) => firstMessageMs),
+    ),
+  ],
+)}`
+}
+
 function pairsSection(pairs: readonly Of<'pairs'>[]): string {
   if (pairs.length === 0) return ''
   const kinds = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))]
@@ -94,10 +142,12 @@ function pairsSection(pairs: readonly Of<'pairs'>[]): string {
     ...kinds.map((other, column) => (column < index ? '' : cell(kind, other))),
   ])
   const met = pairs.map(({ meeting }) => meeting)
+  const times = met.flatMap(({ directMs }) => directMs ?? [])
   return `## Every kind of home with every kind
 
 Path, then p50 of the first message and of talking directly in ms; in brackets how many of how many rounds were direct.
 Over all pairs the first message took ${beyond(met)} ms longer than a relay trip (p50), ${beyond(met, 0.95)} ms (p95).
+Those that became direct (${times.length} of ${met.length}) took ${whole(quantile(times, 0.5))} ms (p50), ${whole(quantile(times, 0.95))} ms (p95).
 
 ${table(['', ...kinds], rows)}`
 }

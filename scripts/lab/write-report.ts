@@ -1,7 +1,7 @@
 /** Run by `npm run lab -- --report`: reads the results' file, writes the page. Arguments: both paths, and what was run. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg, release } from 'node:os'
-import { type LabResult, renderReport } from './report.ts'
+import { cpus, release } from 'node:os'
+import { type RecordedResult, renderReport } from './report.ts'
 
 const [results = '', page = '', command = ''] = process.argv.slice(2)
 const lines = readFileSync(results, 'utf8')
@@ -9,11 +9,12 @@ const lines = readFileSync(results, 'utf8')
   .filter((line) => line !== '')
 const [cpu] = cpus()
 const text = renderReport(
-  lines.map((line) => JSON.parse(line) as LabResult),
+  lines.map((line) => JSON.parse(line) as RecordedResult),
   {
     command,
     date: new Date().toISOString().slice(0, 10),
-    machine: `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), Node ${process.version}, Linux ${release()}, load ${loadavg()[1]?.toFixed(0) ?? 'unknown'} at the end`,
+    machine: `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), Node ${process.version}, Linux ${release()}`,
+    cores: cpus().length,
   },
 )
 writeFileSync(page, text)

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { quantile } from '../../scripts/lab/quantile.ts'
 import { type LabResult, type Met, renderReport } from '../../scripts/lab/report.ts'
 
-const context = { command: 'npm run lab -- --report', date: '2026-11-28', machine: '2 cores' }
+const context = {
+  command: 'npm run lab -- --report',
+  date: '2026-11-28',
+  machine: '2 cores',
+  cores: 2,
+}
 const met: Met = {
   path: 'direct',
   relay: null,
@@ -51,6 +56,38 @@ describe('renderReport()', () => {
 
     assert.ok(good.includes('| reboot | 2 | 2,000 | 3,000 | 3,000 | 3,000 met |'), good)
     assert.ok(bad.includes('3,000 **missed**'), bad)
+  })
+
+  it('says how busy the machine was, and that times of a busy one are not the programs’ own', () => {
+    const measured = { group: 'privacy', name: 'a stranger', packets: 0 } as const
+    const quiet = renderReport(
+      [
+        { ...measured, load: 1 },
+        { ...measured, load: 3 },
+      ],
+      context,
+    )
+    const busy = renderReport(
+      [
+        { ...measured, load: 1 },
+        { ...measured, load: 18 },
+      ],
+      context,
+    )
+
+    assert.ok(quiet.includes('(load, p50), 3.0 at most'), quiet)
+    assert.ok(!quiet.includes('of the measurements'), quiet)
+    assert.ok(busy.includes('**50 % of the measurements'), busy)
+  })
+
+  it('tells p50 and p95 of the first message beside a relay trip', () => {
+    const first = [20, 30, 40].map(
+      (relayTripMs) => ({ group: 'first', relayTripMs, firstMessageMs: relayTripMs + 15 }) as const,
+    )
+    const page = render(...first)
+
+    assert.ok(page.includes('| relay trip | 30 | 40 | 40 |'), page)
+    assert.ok(page.includes('| first message | 45 | 55 | 55 |'), page)
   })
 
   it('leaves out what was not measured', () => {

@@ -50,12 +50,14 @@ export async function acquaint(
   { person: b }: Resident<Home>,
 ): Promise<void> {
   await Promise.all([isOnline(a), isOnline(b)])
+  const askedAt = Date.now()
   await a.request('buddy.add', { buddy: b.name })
   await a.eventually(`${b.name} in the list`, () => a.buddy(b.name))
   await a.request('buddy.setPolicy', { buddy: b.name, path: 'relay' })
   await b.event(
     `a buddy request of ${a.name}`,
-    ({ type, data }) => type === 'buddy.request' && handleOf(data['from']) === a.name,
+    ({ type, at, data }) =>
+      type === 'buddy.request' && handleOf(data['from']) === a.name && Date.parse(at) >= askedAt,
   )
   await b.request('buddy.accept', { buddy: a.name })
   await Promise.all([seesOnline(a, b), seesOnline(b, a)])
@@ -115,7 +117,7 @@ export function isDirectChange({ type, data }: ControlEvent, buddy: Person): boo
 }
 
 /** Its NAT is tested in the first seconds after a daemon has come online; where the server cannot tell, it goes without. */
-async function knowsItsNat({ daemon: { stderr } }: Person): Promise<void> {
+export async function knowsItsNat({ daemon: { stderr } }: Person): Promise<void> {
   const isTested = (): true | undefined =>
     stderr.find(/The NAT was tested/) === undefined ? undefined : true
   await stderr.waiters.until(isTested, NAT_TEST_MS, () => '').catch(() => undefined)

@@ -14,6 +14,9 @@ import { inTurns } from './in-turns.ts'
 
 const PASSWORD = 'correct horse battery staple'
 
+/** Two hashes made to be slow, several at once on two cores. */
+const REGISTER_MS = 90_000
+
 /** Networks that let nothing else through let this one. */
 const SERVER_PORT = 443
 
@@ -84,11 +87,8 @@ export class Town {
     })
     this.#people.push(person)
     await person.startDaemon()
-    await person.request('account.register', {
-      server: link,
-      handle: name,
-      password: PASSWORD,
-    })
+    const account = { server: link, handle: name, password: PASSWORD }
+    await person.request('account.register', account, REGISTER_MS)
     return person
   }
 

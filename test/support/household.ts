@@ -147,9 +147,13 @@ export class Person {
   }
 
   /** A request on the control socket. */
-  async request<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
+  async request<M extends Method>(
+    method: M,
+    params: Params<M>,
+    withinMs = STEP_MS,
+  ): Promise<Result<M>> {
     if (this.#client === undefined) throw new Error(`${this.name}'s hollerd was not started`)
-    return this.#client.request(method, params, STEP_MS).catch((cause: unknown) => {
+    return this.#client.request(method, params, withinMs).catch((cause: unknown) => {
       throw new Error(`${this.name}: ${method}: ${messageOf(cause)}${this.daemon.logTail()}`, {
         cause,
       })
