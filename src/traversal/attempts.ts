@@ -26,6 +26,9 @@ const PATIENCE_MS = 1500
 /** Answers that are on their way when a path is found may make a better one. */
 const RELEASE_AFTER_MS = 2000
 
+/** A peer may ask for another socket so often: it costs us a socket and seven probes. */
+const ROTATION_EVERY_MS = 10_000
+
 /** The story of a path tells the last ones. */
 const MAX_RECORDS = 8
 
@@ -95,6 +98,9 @@ export class Attempts {
   #releaseAt: Instant | undefined
   #number = 0
   #isWanted = true
+  /** What runs is to take the place of a path that works. */
+  #isRotating = false
+  #rotatedAt: Instant | undefined
 
   constructor(options: AttemptsOptions) {
     this.#options = options
@@ -102,6 +108,10 @@ export class Attempts {
 
   get isRunning(): boolean {
     return this.#running !== undefined
+  }
+
+  get isRotating(): boolean {
+    return this.#isRotating && this.#running !== undefined
   }
 
   get records(): readonly AttemptRecord[] {
@@ -155,6 +165,18 @@ export class Attempts {
     this.#end(now, 'direct')
   }
 
+  /** A path works, and will not for long: another one beside it, on sockets of its own. The initiator begins. */
+  rotate(now: Instant): void {
+    const outlook = this.#outlook
+    const isPossible = isPlan(outlook) && outlook.strategy.kind === 'fresh-sockets'
+    if (!isPossible || this.#options.role !== 'initiator' || !this.#mayRotate(now)) return
+    this.#rotatedAt = now
+    this.#nextAt = now
+    this.#begin(now)
+    this.#nextAt = undefined // whoever rotates asks again
+    this.#isRotating = this.isRunning
+  }
+
   /** No direct path works any more. */
   want(now: Instant): void {
     this.#isWanted = true
@@ -196,11 +218,27 @@ export class Attempts {
   /** What the peer says of its part of an attempt. */
   handleNote(now: Instant, note: PunchNote): void {
     const isKnown = note.number === this.#running?.attempt.number
-    if (!isKnown && this.#isWanted && this.#options.role === 'responder') this.#follow(now, note)
+    if (!isKnown && this.#options.role === 'responder') this.#handleNewNote(now, note)
     const { attempt } = this.#running ?? {}
     if (attempt?.number !== note.number || !sameStrategy(attempt.strategy, note.strategy)) return
     attempt.handleNote(now, note)
     this.#settle(now)
+  }
+
+  #handleNewNote(now: Instant, note: PunchNote): void {
+    if (this.#isWanted) {
+      this.#follow(now, note)
+    } else if (note.strategy.kind === 'fresh-sockets' && this.#mayRotate(now)) {
+      this.#rotatedAt = now
+      this.#follow(now, note)
+      this.#isRotating = this.isRunning
+    }
+  }
+
+  #mayRotate(now: Instant): boolean {
+    const last = this.#rotatedAt
+    const isSoon = last !== undefined && now < after(last, ROTATION_EVERY_MS)
+    return !this.#isWanted && this.#running === undefined && !isSoon
   }
 
   handleTimeout(now: Instant): void {
@@ -330,6 +368,7 @@ export class Attempts {
 
   #end(now: Instant, verdict: Exclude<AttemptVerdict, 'running'>): void {
     const running = this.#running
+    this.#isRotating = false
     if (running === undefined) return
     this.#running = undefined
     const { attempt, subject } = running

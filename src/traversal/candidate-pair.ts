@@ -26,6 +26,8 @@ export class CandidatePair implements Scored {
   /** Did the relay once do better? Then it takes more than an answer to come back. */
   wasOutdone = false
   lastAskedAt: Instant | undefined
+  /** When it was first answered since it last worked not. */
+  workingSince: Instant | undefined
   /** When a question of ours was answered last. */
   answeredAt: Instant | undefined
   /** Our address as the peer sees it. */
@@ -81,6 +83,7 @@ export class CandidatePair implements Scored {
       return false
     }
     this.schedule = undefined
+    this.workingSince = now
     this.#heartbeat = new Heartbeat(now, intervalMs, this.#quality)
     return true
   }

@@ -33,6 +33,7 @@ import { DEFAULT_OPENER_TTL } from './opener.ts'
 import type { Path } from './path.ts'
 import { scoreOf } from './path-choice.ts'
 import { type PathReport, reportOf } from './path-report.ts'
+import { PathRotation } from './path-rotation.ts'
 import { type PathEvent, PathSelection } from './path-selection.ts'
 import { type ProbeRole, type ProbeTag, probeKey } from './probe.ts'
 import { type Heard, ProbeExchange } from './probe-exchange.ts'
@@ -95,6 +96,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
   readonly #puncher: Puncher
   readonly #attempts: Attempts
   readonly #selection = new PathSelection()
+  readonly #rotation = new PathRotation()
   readonly #pongs = new OutboundQueue<Extract<PathAgentEvent, { kind: 'pong' }>>()
   #nats: Nats = { local: undefined, remote: undefined }
   #local: readonly Candidate[]
@@ -199,6 +201,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
     const hadDirect = this.#selection.current?.isRelay === false
     this.#puncher.reset()
     this.#attempts.reset(now)
+    this.#rotation.forget()
     if (hadDirect) this.#selection.lose(now, this.#working(now))
     this.#hasLostDirect ||= this.#state.kind === 'direct'
     this.#state = { kind: 'waiting' }
@@ -260,6 +263,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
     for (const pair of this.#puncher.all) this.#keep(now, pair)
     this.#puncher.handleTimeout(now)
     this.#attempts.handleTimeout(now)
+    this.#rotate(now)
     for (const socket of this.#attempts.release(now, (id) => this.#puncher.usesSocket(id))) {
       this.#puncher.removeVia(socket)
     }
@@ -283,6 +287,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
       if (heartbeat === undefined) continue
       first = earliest(first, heartbeat.dueAt, isRelay ? undefined : heartbeat.trustedUntil)
     }
+    first = earliest(first, this.#rotateAt)
     return earliest(first, this.#exchange.pollTimeout(), this.#puncher.pollTimeout())
   }
 
@@ -324,8 +329,13 @@ export class PathAgent implements Machine<PathAgentEvent> {
   #handleWorking(now: Instant, pair: CandidatePair): void {
     this.#state = { kind: 'direct' }
     this.#hasLostDirect = false
-    this.#attempts.succeed(now)
-    this.#selection.offer(now, pair)
+    if (!this.#attempts.isRotating) {
+      this.#attempts.succeed(now)
+      this.#selection.offer(now, pair)
+    } else if (pair.via !== undefined && this.#attempts.owns(pair.via)) {
+      this.#attempts.succeed(now)
+      this.#selection.succeed(now, pair)
+    }
     if (this.#selection.current === pair) this.#puncher.stopWorseThan(pair)
   }
 
@@ -356,7 +366,24 @@ export class PathAgent implements Machine<PathAgentEvent> {
     return better.length >= MAX_STANDBY
   }
 
+  /** When the path that carries data has become so old that others died soon after. */
+  get #rotateAt(): Instant | undefined {
+    const { current } = this.#selection
+    if (current?.workingSince === undefined || current.isRelay) return undefined
+    return this.#rotation.dueAt(current.workingSince)
+  }
+
+  #rotate(now: Instant): void {
+    const dueAt = this.#rotateAt
+    if (dueAt === undefined || now < dueAt) return
+    this.#rotation.noteTried(now)
+    this.#attempts.rotate(now)
+  }
+
   #lapse(now: Instant, pair: CandidatePair): void {
+    if (pair === this.#selection.current && pair.workingSince !== undefined) {
+      this.#rotation.noteDeath((pair.answeredAt ?? now) - pair.workingSince)
+    }
     pair.lapse()
     const working = this.#working(now)
     if (this.#selection.current === pair) this.#selection.lose(now, working)

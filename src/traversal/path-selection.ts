@@ -68,6 +68,12 @@ export class PathSelection {
     this.#select(now, by)
   }
 
+  /** The chosen pair is near its end, and here is its successor. Where the relay carries, it has to be the better one. */
+  succeed(now: Instant, pair: CandidatePair): void {
+    if (this.#current?.isRelay === false) this.#select(now, pair)
+    else this.offer(now, pair)
+  }
+
   #overtake(now: Instant, pair: CandidatePair, current: CandidatePair): void {
     pair.wasOutdone = false
     if (pair.isRelay) current.wasOutdone = true

@@ -268,6 +268,37 @@ describe('PathAgent: what happens during a conversation', () => {
     }).timeout(patienceMs(10))
   }
 
+  it('where a carrier ends every mapping after 90 s, another socket takes over before', () => {
+    for (const seed of seeds(1)) {
+      simulate(seed, (world) => {
+        const ports = { kind: 'random' } as const
+        const carrier = { ...natKinds.portRestricted, ports, absoluteLifetimeMs: 90_000 }
+        const scene = new Scene(
+          world,
+          { nat: carrier },
+          { nat: { ...natKinds.portRestricted, ports } },
+        ).meet()
+        assert.ok(scene.punch(200))
+        converse(scene, 900_000)
+        world.runFor(400_000) // the first deaths teach
+        const learnedAt = world.now
+
+        world.runFor(500_000)
+
+        const lost = scene.sides.flatMap(({ path }) =>
+          path.filter(({ at, event }) => at > learnedAt && event.kind === 'path-lost'),
+        )
+        assert.deepEqual(lost, [])
+        assert.ok(scene.areDirect)
+        assert.ok(scene.sides.every(({ running }) => running.socketCount <= 4))
+        const relayed = scene.bob.received.filter(
+          ({ at, isRelayed }) => at > learnedAt && isRelayed,
+        )
+        assert.deepEqual(relayed, [])
+      })
+    }
+  }).timeout(patienceMs(10))
+
   it('stalled data sends a side to the relay in the same moment, and the path is found again', () => {
     simulate(1, (world) => {
       const scene = new Scene(world, { nat: natA }, { nat: natB }).meet()
