@@ -40,7 +40,16 @@ export interface CheckOptions {
 /** @throws HollerError `STORE_UNUSABLE`, `ALREADY_RUNNING` */
 export async function openStore(
   directory: DataDirectory,
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  {
+    clock,
+    logger,
+    wrap = (store) => store,
+  }: {
+    readonly clock: Clock
+    readonly logger: Logger
+    /** What stands between the records and the disk. */
+    readonly wrap?: (store: Store) => Store
+  },
 ): Promise<ServerStore> {
   const repairs: StoreRepair[] = [] // ≤ 2
   const { store, report } = await openChecked(directory.storePath, {
@@ -56,7 +65,7 @@ export async function openStore(
     throw error
   }
   const told = new Set<string>() // ≤ MOST_TOLD
-  return await openServerStore(store, STORE_LIMITS, (key) => {
+  return await openServerStore(wrap(store), STORE_LIMITS, (key) => {
     if (told.has(key) || told.size >= MOST_TOLD) return
     told.add(key)
     logger.error(`${wordsOf(key)} is damaged, and was passed over`, { key })

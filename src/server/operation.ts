@@ -1,11 +1,19 @@
-/** What a running server offers to those who run it: administration over a socket, and an orderly end. */
-import { after } from '../core/instant.ts'
+/** What a running server offers to those who run it: figures, health, administration, and an orderly end. */
+import { scopeOf } from '../core/address-scope.ts'
+import { type Endpoint, formatEndpoint } from '../core/endpoint.ts'
+import { after, type Instant } from '../core/instant.ts'
+import { listenHttp, type Page } from '../io/http-listener.ts'
 import { AdminDesk, type Drain } from './admin/admin-desk.ts'
 import { type AdminServer, openAdminServer } from './admin/admin-server.ts'
+import { type HostPort, resolveHostPort } from './host-port.ts'
+import type { Metrics } from './metrics.ts'
 import type { Outside } from './outside.ts'
 import type { ServerStore } from './store/server-store.ts'
 import type { Switchboard } from './switchboard.ts'
 import type { UdpServiceStats } from './udp-service.ts'
+
+/** A disk that is full is emptied by people, in minutes. */
+const CHECK_EVERY_MS = 5_000
 
 export interface OperationOptions {
   readonly store: ServerStore
@@ -18,6 +26,9 @@ export interface OperationOptions {
   /** No new connections from now on. */
   readonly stopAccepting: () => void
   readonly adminSocket?: string
+  readonly metrics: Metrics
+  readonly metricsAt?: HostPort
+  readonly certificateEndsAtMs: () => number
 }
 
 export class Operation {
@@ -28,27 +39,106 @@ export class Operation {
   #drainEnded: () => void = () => undefined
   #isDraining = false
   #admin: AdminServer | undefined
+  #http: Awaited<ReturnType<typeof listenHttp>> | undefined
+  #check: Promise<void> | undefined
+  #checkAgainAt: Instant
 
   /** @throws HollerError `ALREADY_RUNNING`, `CONFIG_INVALID`; nothing stays open then. */
   static async open(options: OperationOptions): Promise<Operation> {
     const operation = new Operation(options)
-    await operation.#open()
+    try {
+      await operation.#openHttp()
+      await operation.#openAdmin()
+    } catch (error) {
+      await operation.close()
+      throw error
+    }
     return operation
   }
 
   private constructor(options: OperationOptions) {
     this.#options = options
     this.#startedAtMs = options.outside.clock.wallNow()
+    this.#checkAgainAt = options.outside.clock.now()
     this.drained = new Promise((resolve) => {
       this.#drainEnded = resolve
     })
   }
 
-  async close(): Promise<void> {
-    await this.#admin?.close()
+  /** Where the figures are served. */
+  get metricsAt(): Endpoint | undefined {
+    return this.#http?.local
   }
 
-  async #open(): Promise<void> {
+  async close(): Promise<void> {
+    await Promise.all([this.#admin?.close(), this.#http?.close()])
+  }
+
+  async #openHttp(): Promise<void> {
+    const { metricsAt, metrics, switchboard, udpStats, certificateEndsAtMs, outside } =
+      this.#options
+    if (metricsAt === undefined) return
+    metrics.watch({
+      tally: switchboard.tally,
+      sessions: () => switchboard.stats,
+      udp: udpStats,
+      certificateEndsAtMs,
+      isDraining: () => this.#isDraining,
+    })
+    const at = await resolveHostPort(metricsAt)
+    this.#http = await listenHttp({ ...at, page: (path) => this.#page(path) })
+    const { local } = this.#http
+    outside.logger.info('serving metrics', { http: formatEndpoint(local) })
+    if (scopeOf(local) !== 'loopback') {
+      outside.logger.warn(
+        'Metrics are served beyond this machine: whoever reaches them reads them',
+        {
+          http: formatEndpoint(local),
+        },
+      )
+    }
+  }
+
+  #page(path: string): Promise<Page> | undefined {
+    switch (path) {
+      case '/metrics':
+        return this.#figures()
+      case '/healthz':
+        return Promise.resolve(plain(200, 'ok'))
+      case '/readyz':
+        return this.#readiness()
+      default:
+        return undefined
+    }
+  }
+
+  async #figures(): Promise<Page> {
+    const { metrics } = this.#options
+    return { status: 200, type: metrics.contentType, body: await metrics.text() }
+  }
+
+  /** Ready is who lets people in and can keep what they send. */
+  async #readiness(): Promise<Page> {
+    if (this.#isDraining) return plain(503, 'draining')
+    try {
+      await this.#checkStore()
+      return plain(200, 'ready')
+    } catch {
+      return plain(503, 'the store cannot be written')
+    }
+  }
+
+  /** The same answer for some seconds: nobody wears out the disk by asking. */
+  async #checkStore(): Promise<void> {
+    const now = this.#options.outside.clock.now()
+    if (this.#check === undefined || now >= this.#checkAgainAt) {
+      this.#checkAgainAt = after(now, CHECK_EVERY_MS)
+      this.#check = this.#options.store.admin.checkWritable()
+    }
+    await this.#check
+  }
+
+  async #openAdmin(): Promise<void> {
     const { store, switchboard, outside, link, adminSocket } = this.#options
     if (adminSocket === undefined) return
     const desk = new AdminDesk({
@@ -85,4 +175,8 @@ export class Operation {
     outside.makeAlarm(this.#drainEnded).set(after(outside.clock.now(), lingerMs))
     return { sessions, spreadMs: spread }
   }
+}
+
+function plain(status: number, text: string): Page {
+  return { status, type: 'text/plain', body: `${text}\n` }
 }

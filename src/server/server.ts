@@ -28,6 +28,7 @@ import {
 import { DataDirectory, LINK_FILE } from './data-directory.ts'
 import { addressesOf, type HostPort, resolveHostPort } from './host-port.ts'
 import { LoginThrottle } from './login-throttle.ts'
+import { Metrics } from './metrics.ts'
 import { openStore } from './open-store.ts'
 import { Operation } from './operation.ts'
 import type { Outside } from './outside.ts'
@@ -36,6 +37,7 @@ import { RelayTickets } from './relay-tickets.ts'
 import { Relay } from './relay.ts'
 import { ResumeTickets } from './resume-tickets.ts'
 import { ServerTime } from './server-time.ts'
+import { measuredStore } from './store/measured-store.ts'
 import type { ServerStore } from './store/server-store.ts'
 import { StunWitness } from './stun-witness.ts'
 import { Switchboard } from './switchboard.ts'
@@ -57,6 +59,8 @@ export interface ServerOptions {
   readonly isRegistrationOpen: boolean
   /** Instead of the one that the server makes for itself. */
   readonly certificate?: GivenCertificate
+  /** HTTP for Prometheus and health checks; none when absent. */
+  readonly metrics?: HostPort
   /** Where administration is served; nowhere when absent. */
   readonly adminSocket?: string
   /** The server's own, for administrators. */
@@ -74,6 +78,7 @@ export interface RunningServer {
   readonly link: string
   readonly tcp: Endpoint
   readonly udp: readonly Endpoint[]
+  readonly metrics?: Endpoint
   /** Certificate files are read again. @throws HollerError `CONFIG_INVALID`, and everything stays as it was. */
   reload(settings: Reloaded): Promise<void>
   /** Resolves when an administrator has drained the server: it is to be closed then. */
@@ -96,10 +101,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 async function start(options: ServerOptions, opened: Opened): Promise<RunningServer> {
   const { clock, random, logger } = options
   const directory = new DataDirectory(options.dataDirectory)
+  const metrics = new Metrics()
   await directory.prepare()
-  const store = await openStore(directory, { clock, logger })
+  const store = await openStore(directory, {
+    clock,
+    logger,
+    wrap: (kept) => measuredStore(kept, clock, (operation, ms) => metrics.storeDone(operation, ms)),
+  })
   opened.add(() => store.close())
-  const tls = await identityOf(options.certificate, directory, clock)
+  let tls = await identityOf(options.certificate, directory, clock)
   let { isRegistrationOpen } = options
   const relayKeys = await relayKeysOf(store, random)
   const outside = outsideOf(options)
@@ -179,8 +189,11 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     version: options.version ?? '',
     udpStats: () => service.stats,
     isRegistrationOpen: () => isRegistrationOpen,
+    metrics,
+    certificateEndsAtMs: () => tls.notAfterMs,
     stopAccepting: () => void listener.close(), // its end is waited for when everything ends
     ...(options.adminSocket === undefined ? {} : { adminSocket: options.adminSocket }),
+    ...(options.metrics === undefined ? {} : { metricsAt: options.metrics }),
   })
   opened.add(() => operation.close())
   logger.info('listening', { tcp: formatEndpoint(tcp), udp: udp.map(formatEndpoint) })
@@ -188,9 +201,11 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     link,
     tcp,
     udp,
+    ...(operation.metricsAt === undefined ? {} : { metrics: operation.metricsAt }),
     reload: async (settings) => {
       if (settings.certificate !== undefined) {
-        listener.setCertificate(await givenTlsIdentity(settings.certificate))
+        tls = await givenTlsIdentity(settings.certificate)
+        listener.setCertificate(tls)
       }
       isRegistrationOpen = settings.isRegistrationOpen
     },

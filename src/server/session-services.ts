@@ -16,6 +16,7 @@ import type { Mailbox } from './mailbox.ts'
 import type { OnlineAccount } from './online-account.ts'
 import type { ChosenPresence } from './presence.ts'
 import type { Epoch } from './store/session-store.ts'
+import type { Tally } from './tally.ts'
 
 /** Everything that a logged-in client may ask of others. */
 export type SessionRequest = Extract<
@@ -51,6 +52,7 @@ export type OpenSession = ClientSession & Stranger
 export interface SessionServices {
   readonly accounts: Accounts
   readonly mailbox: Mailbox
+  readonly tally: Tally
   /** Where the client reaches the UDP service, judged by where its TCP session arrived. */
   servicesFor(stream: SecureStream): readonly Endpoint[]
   /** A stranger has come; to make room for it, others may be cut. */

@@ -41,6 +41,7 @@ import type { OnlineAccount } from './online-account.ts'
 import type { Outside } from './outside.ts'
 import { printable } from './printable.ts'
 import type { OpenSession, SessionEnd, SessionServices } from './session-services.ts'
+import { counted, type Counted } from './tally.ts'
 import { TokenBucket } from './token-buckets.ts'
 
 /** From the end of the TLS handshake to `welcome`; argon2id on a slow client is within it. */
@@ -281,6 +282,7 @@ export class Session implements OpenSession {
     const { id } = message
     const sent = this.#server.mailbox.send(now, account, message).then((outcome) => {
       this.#sends.delete(sent)
+      this.#server.tally.add('messages', typeof outcome === 'string' ? outcome : 'refused')
       if (typeof outcome === 'string') this.send({ kind: 'accepted', id, at: outcome })
       else this.#refuse(id, outcome)
     })
@@ -317,6 +319,7 @@ export class Session implements OpenSession {
     }
     const { attempt } = this.#state
     const login = this.#server.accounts.finish(this.#outside.clock.now(), attempt, response)
+    this.#server.tally.add('logins', resultOf(login))
     if (login.kind === 'refused') {
       const { code } = login
       const level = code === 'auth-failed' ? 'info' : 'debug' // the throttle bounds how many of these there are
@@ -376,6 +379,7 @@ export class Session implements OpenSession {
       message.kind === 'register'
         ? await this.#server.accounts.register(message, this.remote)
         : await this.#server.accounts.replacePassword(message, this.remote)
+    this.#server.tally.add('registrations', 'kind' in outcome ? 'refused' : 'accepted')
     if ('kind' in outcome) {
       this.#refuse(undefined, outcome)
       return
@@ -484,6 +488,7 @@ export class Session implements OpenSession {
 
   #violated(why: string): void {
     if (!this.isOpen) return
+    this.#server.tally.add('hostile', this.isLoggedIn ? 'after-login' : 'before-login')
     this.#refuse(undefined, refused('malformed', 'That is not this protocol'))
     this.#log(this.isLoggedIn ? 'info' : 'debug', 'protocol violated', { why: printable(why) })
     this.end('protocol-error')
@@ -506,4 +511,9 @@ export class Session implements OpenSession {
   #log(level: 'info' | 'debug', message: string, fields: LogFields): void {
     this.#outside.logger[level](message, { remote: this.remote.address, ...fields })
   }
+}
+
+function resultOf(login: LoggedIn | Refusal): Counted['logins'][number] {
+  if (login.kind === 'logged-in') return 'accepted'
+  return counted.logins.find((result) => result === login.code) ?? 'other'
 }

@@ -56,6 +56,7 @@ import type {
 import { MESSAGES, Session } from './session.ts'
 import type { Deleted } from './store/admin-store.ts'
 import { MAX_ROSTER, type ServerStore, type SideNews } from './store/server-store.ts'
+import { Tally } from './tally.ts'
 import { type BucketShape, TokenBuckets } from './token-buckets.ts'
 import { Watchers } from './watchers.ts'
 
@@ -100,6 +101,7 @@ export interface SwitchboardStats {
 export class Switchboard implements SessionServices {
   readonly accounts: Accounts
   readonly mailbox: Mailbox
+  readonly tally = new Tally()
   readonly #options: SwitchboardOptions
   readonly #outside: Outside
   readonly #gate = new Gate()
@@ -335,6 +337,7 @@ export class Switchboard implements SessionServices {
         const isThere = buddy !== undefined && !this.#presence.isInvisible(buddy.number)
         if (isThere) await this.#showDevice(account)
         const answer = this.#rendezvous.introduce(now, account, message)
+        this.tally.add('introductions', answer.kind === 'done' ? 'accepted' : 'refused')
         this.#rearm()
         return answer
       }
@@ -347,6 +350,7 @@ export class Switchboard implements SessionServices {
 
   ended(session: OpenSession, account: OnlineAccount | undefined, end: SessionEnd): void {
     this.#sessions.delete(session)
+    if (account !== undefined) this.tally.add('sessionEnds', end)
     this.#gate.leave(session)
     account?.retire()
     if (account !== undefined) this.mailbox.ended(account)
@@ -418,7 +422,11 @@ export class Switchboard implements SessionServices {
     const frame = encodeFrame(
       encodeServerMessage({ kind: 'presence', isSnapshot: false, entries: [entry] }),
     )
-    for (const buddy of this.#watchers.of(entry.number)) buddy.session.sendFrame(frame)
+    this.tally.add('presence', 'changes')
+    for (const buddy of this.#watchers.of(entry.number)) {
+      buddy.session.sendFrame(frame)
+      this.tally.add('presence', 'deliveries')
+    }
   }
 
   #presenceFor(online: OnlineAccount): readonly PresenceEntry[] {
