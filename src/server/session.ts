@@ -344,6 +344,7 @@ export class Session implements OpenSession {
     }
     this.#record = { ...this.#record, client: resume.client }
     const login = await this.#server.accounts.resume(resume, this.#stream.channel)
+    this.#server.tally.add('logins', resultOf(login))
     const refusal = login.kind === 'refused' ? login : await this.#enter(login)
     if (refusal !== undefined && this.isOpen) this.#refuse(undefined, refusal)
   }
@@ -514,6 +515,8 @@ export class Session implements OpenSession {
 }
 
 function resultOf(login: LoggedIn | Refusal): Counted['logins'][number] {
-  if (login.kind === 'logged-in') return 'accepted'
+  if (login.kind === 'logged-in') {
+    return login.proof.kind === 'resumed' ? 'resumed' : 'accepted'
+  }
   return counted.logins.find((result) => result === login.code) ?? 'other'
 }

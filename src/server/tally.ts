@@ -5,12 +5,20 @@
 import { goodbyeReasons } from '../protocol/server/messages.ts'
 
 export const counted = {
-  logins: ['accepted', 'auth-failed', 'account-disabled', 'rate-limited', 'other'],
+  logins: [
+    'accepted',
+    'resumed',
+    'resume-refused',
+    'auth-failed',
+    'account-disabled',
+    'rate-limited',
+    'other',
+  ],
   registrations: ['accepted', 'refused'],
   messages: ['recipient', 'mailbox', 'refused'],
   introductions: ['accepted', 'refused'],
   presence: ['changes', 'deliveries'],
-  sessionEnds: [...goodbyeReasons, 'lost'],
+  sessionEnds: [...goodbyeReasons, 'suspended', 'lost'],
   hostile: ['before-login', 'after-login'],
 } as const
 
