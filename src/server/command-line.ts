@@ -9,7 +9,7 @@ import { AdminFailure, type AdminFailureKind } from './admin/admin-client.ts'
 import { declareAdmin } from './admin/commands.ts'
 import type { CommandOutside } from './command-outside.ts'
 import { DamagedData } from './damaged-data.ts'
-import { DataDirectory, LINK_FILE } from './data-directory.ts'
+import { DataDirectory, LINK_FILE, TICKET_KEY_FILE } from './data-directory.ts'
 import {
   dataOf,
   DataNotNamed,
@@ -64,6 +64,7 @@ Examples:
   holler-server --data ./community --listen 192.0.2.10:7443 --open-registration
   holler-server --data ./community --udp 192.0.2.10:3478 --udp-alt 192.0.2.11:3479
   holler-server link --data ./community
+  holler-server --role relay --data ./relay --trust "$(ssh home holler-server relay-key)"
   holler-server backup --data /var/lib/holler-server --to /backup/holler
   holler-server config check --config ./server.toml
   holler-server invite create --uses 5 --expires 2d --data ./community
@@ -111,17 +112,17 @@ async function serve(flags: Flags, outside: CommandOutside): Promise<void> {
   await serveUntilEnd({ settings, wanted, read, outside, version: version() })
 }
 
-/** Prints the link of the last start, whether the server runs now or not. */
-async function printLink(flags: Flags, outside: CommandOutside): Promise<void> {
+/** Prints what the last start has left, whether the server runs now or not. */
+async function printFile(name: string, flags: Flags, outside: CommandOutside): Promise<void> {
   const data = dataOf((await readSettings(inputOf(flags, outside))).values)
-  const link = await new DataDirectory(data).read(LINK_FILE)
-  if (link === undefined) {
+  const text = await new DataDirectory(data).read(name)
+  if (text === undefined) {
     throw new HollerError(
       'NOT_FOUND',
       `No server has listened yet with the data directory "${data}"`,
     )
   }
-  outside.stdout.write(link)
+  outside.stdout.write(text)
 }
 
 /** Prints each setting that something names, and what names it; the rest are defaults. */
@@ -205,7 +206,14 @@ function createProgram(outside: CommandOutside): Command {
   program.action((_options: unknown, command: Command) => serve(flagsOf(command), outside))
   placed(program.command('link'))
     .description('print the link that people need to find and to trust this server')
-    .action((_options: unknown, command: Command) => printLink(flagsOf(command), outside))
+    .action((_options: unknown, command: Command) =>
+      printFile(LINK_FILE, flagsOf(command), outside),
+    )
+  placed(program.command('relay-key'))
+    .description('print the key that a relay elsewhere must trust (its --trust)')
+    .action((_options: unknown, command: Command) =>
+      printFile(TICKET_KEY_FILE, flagsOf(command), outside),
+    )
   program
     .command('config')
     .description('look at the configuration')

@@ -6,12 +6,16 @@
  * | `store/` | accounts, buddy lists, device keys, the server's own secrets (LevelDB) |
  * | `tls-key.pem`, `tls-certificate.pem` | the identity that the server link pins |
  * | `link` | the server link of the last start, for `holler-server link` |
+ * | `relay-key` | whose tickets a relay elsewhere is to take, for `holler-server relay-key` |
  */
 import { existsSync } from 'node:fs'
 import { chmod, open, readFile, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HollerError } from '../core/holler-error.ts'
 import { makeDirectory, syncDirectory } from '../io/make-directory.ts'
+
+/** Holds the public key that relays know this server's tickets by, as one line. */
+export const TICKET_KEY_FILE = 'relay-key'
 
 /** Holds the server link, as one line. */
 export const LINK_FILE = 'link'

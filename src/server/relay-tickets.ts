@@ -9,7 +9,7 @@ export const TICKET_LIFETIME_MS = 10 * 60_000
 /** For both ways together: an evening of chat, or one large file; then the pair asks to be introduced again. */
 export const TICKET_QUOTA_BYTES = 1024 ** 3
 
-/** Writes the tickets of one relay, signed with the server's Ed25519 key. */
+/** Writes tickets, signed with the server's Ed25519 key: for its own relay where no other is named. */
 export class RelayTickets {
   readonly #signer: Identity
   readonly #relayId: Uint8Array
@@ -30,9 +30,10 @@ export class RelayTickets {
     session: Uint8Array,
     identityA: Uint8Array,
     identityB: Uint8Array,
+    relayId = this.#relayId,
   ): Uint8Array {
     const body = encodeTicketBody({
-      relayId: this.#relayId,
+      relayId,
       session,
       identityA,
       identityB,

@@ -70,8 +70,8 @@ export interface RelayStats {
 
 export interface RelayOptions {
   readonly relayId: Uint8Array // 8 bytes
-  /** Whose signature a ticket must have: the server's Ed25519 public key. */
-  readonly ticketKey: Uint8Array
+  /** One of these must have signed a ticket: Ed25519 public keys of servers. */
+  readonly ticketKeys: readonly Uint8Array[]
   readonly cookieSecret: Uint8Array
   readonly random: Random
   readonly time: ServerTime
@@ -294,7 +294,10 @@ export class Relay implements Machine<RelayEvent> {
     const { ticket, signature, signatureInput } = read.value
     if (toHex(ticket.relayId) !== toHex(this.#options.relayId)) return 'wrong-relay'
     if (ticket.expiresAtMs <= this.#options.time.at(now)) return 'ticket-expired'
-    if (!verifySignature(this.#options.ticketKey, signatureInput, signature)) return 'ticket-forged'
+    const isTrusted = this.#options.ticketKeys.some((key) =>
+      verifySignature(key, signatureInput, signature),
+    )
+    if (!isTrusted) return 'ticket-forged'
     const index = signerOf(bind, ticket)
     if (index === undefined) return 'signature-invalid'
     const session = this.#sessionFor(now, ticket, index)

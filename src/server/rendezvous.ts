@@ -24,12 +24,14 @@ import {
   type RelayGrant,
 } from '../protocol/server/messages.ts'
 import type { Endpoint } from '../core/endpoint.ts'
+import { ticketRelayId } from '../protocol/relay/ticket.ts'
 import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import { type Answer, done, rateLimited, refused } from './answer.ts'
 import { admitCandidates } from './candidate-rules.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Directory } from './directory.ts'
 import type { OnlineAccount } from './online-account.ts'
+import type { RelayMap } from './relay-map.ts'
 import type { RelayTickets } from './relay-tickets.ts'
 import { type BucketShape, TokenBuckets } from './token-buckets.ts'
 
@@ -63,6 +65,8 @@ export interface RendezvousOptions {
   readonly isWitnessed: (now: Instant, endpoint: Endpoint) => boolean
   /** None where the server has no relay. */
   readonly tickets?: RelayTickets
+  /** Absent where there is no choice. */
+  readonly relays?: RelayMap
 }
 
 export class Rendezvous {
@@ -117,7 +121,7 @@ export class Rendezvous {
     ) {
       return refused('temporary', 'The buddy has asked for you at the same moment', 0)
     }
-    const ticket = this.#ticketFor(now, message.session, asker, answerer)
+    const ticket = this.#ticketFor(now, message, asker, answerer)
     const expiresAt = after(now, ANSWER_WITHIN_MS)
     const { session, probeKey, candidates, nat } = message
     const introduction = { session, asker, answerer, probeKey, candidates, nat, ticket, expiresAt }
@@ -171,24 +175,32 @@ export class Rendezvous {
       ...(said.nat === undefined ? {} : { nat: said.nat }),
       device: from.device,
       ...rest,
-      ...grantFor(to, introduction.ticket),
+      ...this.#grantFor(to, introduction.ticket),
     })
   }
 
+  /** For the relay of whoever asks: so both sides are at the same one. */
   #ticketFor(
     now: Instant,
-    session: Uint8Array,
+    { session, relay }: Introduce,
     asker: OnlineAccount,
     answerer: OnlineAccount,
   ): Uint8Array | undefined {
-    const { tickets } = this.#options
-    return tickets?.issue(now, session, asker.device.identity, answerer.device.identity)
+    const { tickets, relays } = this.#options
+    const { identity } = asker.device
+    return tickets?.issue(now, session, identity, answerer.device.identity, relays?.chosen(relay))
   }
-}
 
-function grantFor(to: OnlineAccount, ticket: Uint8Array | undefined): { relay?: RelayGrant } {
-  const [endpoint] = to.session.services
-  return endpoint === undefined || ticket === undefined ? {} : { relay: { endpoint, ticket } }
+  #grantFor({ session }: OnlineAccount, ticket: Uint8Array | undefined): { relay?: RelayGrant } {
+    if (ticket === undefined) return {}
+    const { relays } = this.#options
+    const [own] = session.services
+    const relay =
+      relays === undefined
+        ? own && { endpoint: own, ticket }
+        : relays.grant(ticketRelayId(ticket), ticket, session)
+    return relay === undefined ? {} : { relay }
+  }
 }
 
 function isTheOthers({ asker }: Introduction, from: OnlineAccount, to: OnlineAccount): boolean {

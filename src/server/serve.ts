@@ -4,6 +4,7 @@ import { systemRandom } from '../io/random.ts'
 import { ServiceManager } from '../io/service-manager.ts'
 import { systemClock } from '../io/system-clock.ts'
 import type { CommandOutside } from './command-outside.ts'
+import { startRelay } from './relay-server.ts'
 import { startServer } from './server.ts'
 import {
   changedForNextStart,
@@ -30,7 +31,8 @@ export async function serveUntilEnd(options: ServeOptions): Promise<void> {
     format: wanted.logFormat,
   })
   const manager = new ServiceManager(outside.environment, logger)
-  const server = await startServer({
+  const start = wanted.role === 'relay' ? startRelay : startServer
+  const server = await start({
     ...wanted,
     dataDirectory: wanted.data,
     clock: systemClock,

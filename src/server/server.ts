@@ -2,60 +2,48 @@
  * One server process: opens what it needs in an order in which nothing is promised before it works, and closes it in
  * the reverse one. What the server does is in `switchboard.ts` (TCP) and `udp-service.ts` (UDP).
  */
-import type { Clock } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { formatEndpoint } from '../core/endpoint.ts'
-import { after } from '../core/instant.ts'
-import type { Logger } from '../core/logger.ts'
 import type { Random } from '../core/random.ts'
 import { type Identity, identityFromSeed } from '../crypto/identity.ts'
-import { Alarm } from '../io/alarm.ts'
 import type { SecureStream } from '../io/byte-stream.ts'
-import { drive } from '../io/drive.ts'
-import { hostAddresses } from '../io/host-addresses.ts'
 import { listenTls } from '../io/tls.ts'
 import { RELAY_ALPN } from '../protocol/relay/frames.ts'
 import { formatServerLink, SESSION_ALPN } from '../protocol/server/link.ts'
-import { BindingServer } from '../stun/binding-server.ts'
+import { formatTicketKey, type RelayLink } from '../protocol/relay/link.ts'
 import { Accounts } from './accounts.ts'
-import { advertisedUdp, linkHost } from './advertised.ts'
-import {
-  type GivenCertificate,
-  givenTlsIdentity,
-  tlsIdentity,
-  type TlsIdentity,
-} from './certificate.ts'
-import { DataDirectory, LINK_FILE } from './data-directory.ts'
+import { advertisedUdp } from './advertised.ts'
+import { type GivenCertificate, givenTlsIdentity } from './certificate.ts'
+import { DataDirectory, LINK_FILE, TICKET_KEY_FILE } from './data-directory.ts'
 import { addressesOf, type HostPort, resolveHostPort } from './host-port.ts'
 import { LoginThrottle } from './login-throttle.ts'
 import { Metrics } from './metrics.ts'
 import { openStore } from './open-store.ts'
 import { Operation } from './operation.ts'
-import type { Outside } from './outside.ts'
-import { RelayDoor } from './relay-door.ts'
+import { RelayMap } from './relay-map.ts'
 import { RelayTickets } from './relay-tickets.ts'
-import { Relay } from './relay.ts'
 import { ResumeTickets } from './resume-tickets.ts'
 import { ServerTime } from './server-time.ts'
+import {
+  CLOSE_WITHIN_MS,
+  hostOf,
+  identityOf,
+  type ListeningOptions,
+  noLongerThan,
+  Opened,
+  openUdp,
+  outsideOf,
+  serveUdp,
+} from './startup.ts'
 import { measuredStore } from './store/measured-store.ts'
 import type { ServerStore } from './store/server-store.ts'
 import { StunWitness } from './stun-witness.ts'
 import { Switchboard } from './switchboard.ts'
-import { UdpService } from './udp-service.ts'
-import { closeAll, type NamedSockets, openExtraSockets, openUdpSockets } from './udp-sockets.ts'
+import { closeAll, openExtraSockets } from './udp-sockets.ts'
 
-/** Goodbyes leave within it; a client that does not read is not waited for longer. */
-const CLOSE_WITHIN_MS = 6_000
-
-export interface ServerOptions {
-  readonly dataDirectory: string
-  readonly listen: HostPort
-  readonly udp: HostPort
-  readonly udpAlternate?: HostPort
-  /** Further UDP ports on the address of `udp`, for those whose firewall lets only these out. */
-  readonly udpEgress?: readonly number[]
-  /** What clients are told to connect to, where that is not what the machine itself knows. */
-  readonly publicHost?: string
+export interface ServerOptions extends ListeningOptions {
+  /** Relays elsewhere, which take this server's tickets. */
+  readonly relays?: readonly RelayLink[]
   readonly isRegistrationOpen: boolean
   /** Instead of the one that the server makes for itself. */
   readonly certificate?: GivenCertificate
@@ -65,9 +53,6 @@ export interface ServerOptions {
   readonly adminSocket?: string
   /** The server's own, for administrators. */
   readonly version?: string
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
 }
 
 /** What a running server can take anew. */
@@ -127,7 +112,7 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     mayDelay,
     witness,
     time,
-    relayKeys,
+    relay: { relayId: relayKeys.relayId, ticketKeys: [relayKeys.signer.publicKey] },
     options,
     opened,
   })
@@ -149,6 +134,7 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     servicesFor: ({ channel }: SecureStream) => advertisedUdp(udp, channel, publicAddresses),
     isWitnessed: (now, endpoint) => witness.has(now, endpoint),
     tickets: new RelayTickets({ ...relayKeys, time }),
+    relays: await RelayMap.of(relayKeys.relayId, options.relays ?? []),
   })
   isHome = (address) => switchboard.isHome(address)
   opened.add(async () => {
@@ -181,6 +167,7 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     ...(tls.pin === undefined ? {} : { pin: tls.pin }),
   })
   await directory.write(LINK_FILE, `${link}\n`)
+  await directory.write(TICKET_KEY_FILE, `${formatTicketKey(relayKeys.signer.publicKey)}\n`)
   const operation = await Operation.open({
     store,
     switchboard,
@@ -214,16 +201,6 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
   }
 }
 
-async function identityOf(
-  given: GivenCertificate | undefined,
-  directory: DataDirectory,
-  clock: Clock,
-): Promise<TlsIdentity> {
-  return given === undefined
-    ? await tlsIdentity(directory, clock.wallNow())
-    : await givenTlsIdentity(given)
-}
-
 interface RelayKeys {
   readonly signer: Identity
   readonly relayId: Uint8Array
@@ -233,92 +210,4 @@ async function relayKeysOf(store: ServerStore, random: Random): Promise<RelayKey
   const seed = await store.secret('relay-ticket-key', () => random.bytes(32))
   const relayId = await store.secret('relay-id', () => random.bytes(8))
   return { signer: identityFromSeed(seed), relayId }
-}
-
-async function openUdp({ udp, udpAlternate }: ServerOptions): Promise<NamedSockets> {
-  const main = await resolveHostPort(udp)
-  if (udpAlternate === undefined) return await openUdpSockets(main)
-  return await openUdpSockets(main, await resolveHostPort(udpAlternate))
-}
-
-interface UdpParts {
-  readonly extra: NamedSockets
-  readonly mayDelay: (from: Endpoint) => boolean
-  readonly witness: StunWitness
-  readonly time: ServerTime
-  readonly relayKeys: RelayKeys
-  readonly options: ServerOptions
-  readonly opened: Opened
-}
-
-/** Starts STUN and relay; by the door come those who reach the relay over TLS alone. */
-function serveUdp(
-  sockets: NamedSockets,
-  { extra, mayDelay, witness, time, relayKeys, options, opened }: UdpParts,
-): { readonly door: RelayDoor; readonly service: UdpService } {
-  const { clock, random } = options
-  const stun = new BindingServer({
-    sockets: [
-      ...[...sockets].map(([id, { local }]) => ({ id, endpoint: local })),
-      ...[...extra].map(([id, { local }]) => ({ id, endpoint: local, isExtra: true }) as const),
-    ],
-    mayDelay,
-  })
-  const relay = new Relay({
-    relayId: relayKeys.relayId,
-    ticketKey: relayKeys.signer.publicKey,
-    cookieSecret: random.bytes(32),
-    random,
-    time,
-  })
-  const service = new UdpService({ stun, relay, witness })
-  const driver = drive(service, {
-    clock,
-    sockets: { primary: [], named: new Map([...sockets, ...extra]) },
-    onEvent: (event, now) => door.handleEvent(event, now),
-  })
-  const door = new RelayDoor({ service, driver, outside: outsideOf(options) })
-  opened.add(() => {
-    driver.stop()
-    return Promise.resolve()
-  })
-  return { door, service }
-}
-
-function outsideOf({ clock, random, logger }: ServerOptions): Outside {
-  return { clock, random, logger, makeAlarm: (onDue) => new Alarm(clock, onDue) }
-}
-
-function hostOf({ publicHost, listen }: ServerOptions, listening: Endpoint): string {
-  return linkHost({
-    ...(publicHost === undefined ? {} : { publicHost }),
-    listenHost: listen.host,
-    listening,
-    hostAddresses: hostAddresses(),
-  })
-}
-
-/** What has been opened so far, closed in the reverse order. */
-class Opened {
-  readonly #closers: (() => Promise<void>)[] = [] // one for each thing that `start` opens
-
-  add(close: () => Promise<void>): void {
-    this.#closers.push(close)
-  }
-
-  async close(): Promise<void> {
-    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
-      await close()
-    }
-  }
-}
-
-async function noLongerThan(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
-  let alarm: Alarm | undefined
-  const timeout = new Promise<void>((resolve) => {
-    alarm = new Alarm(clock, () => resolve())
-    alarm.set(after(clock.now(), ms))
-  })
-  await Promise.race([work, timeout])
-  alarm?.clear()
 }

@@ -8,7 +8,9 @@ import { type Decoded, decoded, malformed } from '../core/decoded.ts'
 import { HollerError } from '../core/holler-error.ts'
 import { type ConfigFile, readConfigFile, readConfigFileIfThere } from '../io/config-file.ts'
 import { type LogFormat, type LogLevel, logLevels } from '../io/log.ts'
+import { parseRelayLink, parseTicketKey, type RelayLink } from '../protocol/relay/link.ts'
 import { DEFAULT_SERVER_PORT } from '../protocol/server/link.ts'
+import { MAX_RELAYS } from '../protocol/server/messages.ts'
 import { type HostPort, parseHostPort } from './host-port.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -26,6 +28,12 @@ const DEFAULT_METRICS_PORT = 9478
 /** As many as `natprobe` asks for, and some. */
 const MAX_EGRESS_PORTS = 12
 
+const ROLES = ['server', 'relay'] as const
+export type ServerRole = (typeof ROLES)[number]
+
+/** Servers that share a relay: each costs a signature check of 0.1 ms for a forged ticket. */
+const MAX_TRUSTED = 16
+
 const LOG_FORMATS = ['text', 'json'] as const
 
 /** What can be set, as typed values. Absent is not set. */
@@ -41,6 +49,9 @@ export interface SettingValues {
   readonly metrics: HostPort
   readonly cert: string
   readonly key: string
+  readonly role: ServerRole
+  readonly trust: readonly string[]
+  readonly relay: readonly string[]
   readonly 'log-level': LogLevel
   readonly 'log-format': LogFormat
 }
@@ -110,6 +121,21 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<SettingValues[K]> }
     read: readPath,
   },
   key: { flag: '--key <file>', help: 'its private key (PEM)', read: readPath },
+  role: {
+    flag: '--role <role>',
+    help: 'server: everything; relay: STUN and the relay alone, for servers elsewhere (default: server)',
+    read: oneOf(ROLES),
+  },
+  trust: {
+    flag: '--trust <keys>',
+    help: 'of a relay: the servers whose tickets it takes, as their "holler-server relay-key" prints them',
+    read: listOf(MAX_TRUSTED, parseTicketKey),
+  },
+  relay: {
+    flag: '--relay <links>',
+    help: 'of a server: relays elsewhere that take its tickets, by the links that they print',
+    read: listOf(MAX_RELAYS, parseRelayLink),
+  },
   'log-level': {
     flag: '--log-level <level>',
     help: `how much to log: ${logLevels.join(', ')} (default: info)`,
@@ -145,6 +171,10 @@ export interface ServerSettings {
   readonly adminSocket: string
   readonly metrics?: HostPort
   readonly certificate?: { readonly certificateFile: string; readonly keyFile: string }
+  readonly role: ServerRole
+  /** Ed25519 public keys. */
+  readonly trusted: readonly Uint8Array[]
+  readonly relays: readonly RelayLink[]
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
 }
@@ -211,6 +241,10 @@ export function serverSettings({ values, sources }: Settings): ServerSettings {
       `${sources[there] ?? there}: "${there}" needs "${missing}" beside it`,
     )
   }
+  const role = values.role ?? 'server'
+  if (role === 'relay' && values.trust === undefined) {
+    throw new HollerError('CONFIG_INVALID', 'A relay needs "trust": the keys of its servers')
+  }
   const data = dataOf(values)
   return {
     data,
@@ -219,6 +253,9 @@ export function serverSettings({ values, sources }: Settings): ServerSettings {
     udpEgress: values['udp-egress'] ?? [],
     isRegistrationOpen: values['open-registration'] ?? false,
     adminSocket: values['admin-socket'] ?? adminSocketIn(data),
+    role,
+    trusted: valuesOf(values.trust, parseTicketKey),
+    relays: valuesOf(values.relay, parseRelayLink),
     logLevel: values['log-level'] ?? 'info',
     logFormat: values['log-format'] ?? 'text',
     ...(values['udp-alt'] === undefined ? {} : { udpAlternate: values['udp-alt'] }),
@@ -318,6 +355,33 @@ function readPorts(value: unknown): Decoded<readonly number[]> {
   return areGood && ports.length <= MAX_EGRESS_PORTS
     ? decoded(ports as readonly number[])
     : malformed(`Expected at most ${MAX_EGRESS_PORTS} ports: 53,443.`)
+}
+
+/** Several texts, with commas where they are one; each must read. */
+function listOf(
+  most: number,
+  read: (text: string) => Decoded<unknown>,
+): (value: unknown) => Decoded<readonly string[]> {
+  return (value) => {
+    const texts: readonly unknown[] = typeof value === 'string' ? value.split(',') : [value].flat()
+    if (texts.length === 0 || texts.length > most) return malformed(`Expected 1 to ${most}.`)
+    for (const text of texts) {
+      const one = typeof text === 'string' ? read(text.trim()) : malformed('not a text')
+      if (!one.ok) return malformed(`Cannot use "${String(text)}": ${one.why}.`)
+    }
+    return decoded(texts.map((text) => String(text).trim()))
+  }
+}
+
+/** What `listOf` has seen to be readable. */
+function valuesOf<T>(
+  texts: readonly string[] = [],
+  read: (text: string) => Decoded<T>,
+): readonly T[] {
+  return texts.flatMap((text) => {
+    const one = read(text)
+    return one.ok ? [one.value] : []
+  })
 }
 
 function portOf(text: string): number {

@@ -42,6 +42,7 @@ import { OnlineAccount } from './online-account.ts'
 import type { DeadlineAlarm, Outside } from './outside.ts'
 import { People } from './people.ts'
 import { type ChosenPresence, Presence } from './presence.ts'
+import type { RelayMap } from './relay-map.ts'
 import type { RelayTickets } from './relay-tickets.ts'
 import { Rendezvous } from './rendezvous.ts'
 import { entryOf, rosterMessages } from './roster-news.ts'
@@ -85,6 +86,8 @@ export interface SwitchboardOptions {
   readonly servicesFor: (stream: SecureStream) => readonly Endpoint[]
   readonly isWitnessed: (now: Instant, endpoint: Endpoint) => boolean
   readonly tickets?: RelayTickets
+  /** Relays elsewhere, where there are any. */
+  readonly relays?: RelayMap
 }
 
 /** When the clients of a server that goes down are to come back. */
@@ -132,6 +135,7 @@ export class Switchboard implements SessionServices {
       isInvisible: (number) => this.#presence.isInvisible(number),
       isWitnessed: options.isWitnessed,
       ...(options.tickets === undefined ? {} : { tickets: options.tickets }),
+      ...(options.relays === undefined ? {} : { relays: options.relays }),
     })
     this.#keys = new KeyDesk(options.store.keys, this.#directory)
     this.#people = new People({
@@ -457,6 +461,7 @@ export class Switchboard implements SessionServices {
       epoch,
       stun: session.services,
       seenFrom: session.record.remote,
+      ...this.#options.relays?.offered(session),
       pass: this.accounts.passOf(account, epoch),
       limits: SESSION_LIMITS,
     }

@@ -258,7 +258,7 @@ export class PeerScene {
     const relayId = random.bytes(8)
     this.#tickets = new RelayTickets({ signer, relayId, time })
     const cookieSecret = random.bytes(32)
-    this.relay = new Relay({ relayId, ticketKey: signer.publicKey, cookieSecret, random, time })
+    this.relay = new Relay({ relayId, ticketKeys: [signer.publicKey], cookieSecret, random, time })
     this.#relayRunning = world.attach(this.#serverHost, this.relay, RELAY)
     this.alice = new PeerSide(this, ALICE, alice, {
       router: '198.51.100.1',

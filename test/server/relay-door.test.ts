@@ -55,7 +55,7 @@ class House {
     this.#tickets = new RelayTickets({ signer, relayId: RELAY_ID, time: serverTime })
     this.relay = new Relay({
       relayId: RELAY_ID,
-      ticketKey: signer.publicKey,
+      ticketKeys: [signer.publicKey],
       cookieSecret: sha256(utf8('cookie secret')),
       random: countingRandom(),
       time: serverTime,

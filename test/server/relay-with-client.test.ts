@@ -32,7 +32,7 @@ class Network {
     this.#tickets = new RelayTickets({ signer, relayId: RELAY_ID, time })
     this.#relay = new Relay({
       relayId: RELAY_ID,
-      ticketKey: signer.publicKey,
+      ticketKeys: [signer.publicKey],
       cookieSecret: new Uint8Array(32),
       random: countingRandom('relay'),
       time,

@@ -47,7 +47,7 @@ class World {
     this.now = this.time.now()
     this.relay = new Relay({
       relayId: RELAY_ID,
-      ticketKey: SERVER.publicKey,
+      ticketKeys: [SERVER.publicKey],
       cookieSecret: sha256(utf8('cookie secret')),
       random: countingRandom(),
       time: new ServerTime(this.time),

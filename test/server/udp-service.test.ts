@@ -31,7 +31,7 @@ function setUp(): Setup {
     stun: new BindingServer({ sockets: [{ id: VIA, endpoint: UDP_ADDRESS }] }),
     relay: new Relay({
       relayId: RELAY_ID,
-      ticketKey: new Uint8Array(32),
+      ticketKeys: [new Uint8Array(32)],
       cookieSecret: sha256(utf8('cookie secret')),
       random: countingRandom(),
       time: new ServerTime(time),

@@ -55,7 +55,7 @@ function scene(body: (scene: Scene) => void, ticketOf = (ticket: Uint8Array) => 
     const relayId = random.bytes(8)
     const startRelay = (): Running => {
       const cookieSecret = random.bytes(32)
-      const options = { relayId, ticketKey: server.publicKey, cookieSecret, random, time }
+      const options = { relayId, ticketKeys: [server.publicKey], cookieSecret, random, time }
       return world.attach(relayHost, new Relay(options), RELAY)
     }
     const relay = startRelay()

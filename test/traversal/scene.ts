@@ -176,7 +176,7 @@ export class Scene {
     const relayId = random.bytes(8)
     this.#tickets = new RelayTickets({ signer, relayId, time })
     const cookieSecret = random.bytes(32)
-    this.relay = new Relay({ relayId, ticketKey: signer.publicKey, cookieSecret, random, time })
+    this.relay = new Relay({ relayId, ticketKeys: [signer.publicKey], cookieSecret, random, time })
     world.attach(this.serverHost, this.relay, RELAY)
     this.alice = new Side(world, 'alice', a)
     this.bob = new Side(world, 'bob', b)

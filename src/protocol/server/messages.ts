@@ -120,6 +120,25 @@ export const MAX_SEALED_BYTES = 68 * 1024
 export const MAX_MAIL_PAGE = 60
 
 /** Where a relay listens, and the server's signed permission to use it (`protocol/relay/ticket.ts`). */
+/** A relay elsewhere: `endpoint` is its UDP port, the rest how it is reached inside TLS. */
+export interface RelayOffer {
+  readonly id: Uint8Array // 8 bytes, as in tickets
+  readonly endpoint: Endpoint
+  readonly host: string
+  readonly tlsPort: number
+  readonly pin: Uint8Array // 32 bytes
+}
+
+/** Relays to choose from, where there is a choice. */
+export interface Relays {
+  /** What tickets call the server's own relay. */
+  readonly own: Uint8Array
+  readonly offers: readonly RelayOffer[] // ≤ MAX_RELAYS
+}
+
+/** Relays that one server names. */
+export const MAX_RELAYS = 8
+
 export interface RelayGrant {
   readonly endpoint: Endpoint
   readonly ticket: Uint8Array
@@ -291,6 +310,8 @@ export interface Introduce {
   readonly candidates: readonly Candidate[]
   /** Of the sender's NAT, as far as it is known by now. */
   readonly nat?: NatProfile
+  /** Of whoever asks: the relay that it has chosen, 8 bytes. */
+  readonly relay?: Uint8Array
 }
 
 /** A sealed message for a buddy, delivered now or kept for them. Answered by `accepted`, never by `ok`. */
@@ -406,6 +427,8 @@ export interface SessionStart {
   /** What brings the session back within 60 s of its loss, without a password. */
   readonly pass?: ResumePass
   readonly limits?: SessionLimits
+  /** Absent where the server's own is the only relay. */
+  readonly relays?: Relays
 }
 
 export interface ResumePass {

@@ -27,6 +27,7 @@ import {
   MAX_MAIL_PAGE,
   MAX_NAME_CHARS,
   MAX_PREKEY_PAGE,
+  MAX_RELAYS,
   MAX_PRESENCE_PAGE,
   MAX_PUBLIC_ENDPOINTS,
   MAX_ROSTER_PAGE,
@@ -42,6 +43,8 @@ import {
   type Prekey,
   type PresenceEntry,
   type RelayGrant,
+  type RelayOffer,
+  type Relays,
   type ResumePass,
   type RosterEntry,
   serverErrorCodes,
@@ -98,6 +101,7 @@ const udpPort = attribute('udp-port', integer(0, 65535))
 const tcpPort = attribute('tcp-port', integer(0, 65535))
 const seenFrom = child('seen-from', endpointPart)
 const group = attribute('group', token(MAX_GROUP_CHARS))
+const relayId = binary(8)
 const timeMs = attribute('time-ms', integer(0, MAX_TIME_MS))
 const messageId = attribute('message', binary(16))
 const mailSeq = attribute('seq', integer(1, Number.MAX_SAFE_INTEGER))
@@ -184,6 +188,24 @@ const limits = record<SessionLimits>({
   windowMessages: attribute('window-messages', most),
 })
 
+const relays = child(
+  'relays',
+  record<Relays>({
+    own: attribute('own', relayId),
+    offers: list(
+      'relay',
+      MAX_RELAYS,
+      record<RelayOffer>({
+        id: attribute('id', relayId),
+        endpoint: endpointPart,
+        host: attribute('host', token(253)),
+        tlsPort: attribute('tls-port', integer(1, 65535)),
+        pin: attribute('pin', binary(32)),
+      }),
+    ),
+  }),
+)
+
 const sessionStart: PartsOf<SessionStart> = {
   number,
   handle,
@@ -192,6 +214,7 @@ const sessionStart: PartsOf<SessionStart> = {
   epoch: optional(attribute('epoch', integer(1, Number.MAX_SAFE_INTEGER))),
   stun: list('stun', 4, endpointPart),
   seenFrom,
+  relays: optional(relays),
   pass: optional(
     child(
       'resume',
@@ -275,6 +298,7 @@ export const clientMessages: Table<ClientMessage> = {
     probeKey,
     candidates,
     nat: optional(natPart),
+    relay: optional(attribute('relay', relayId)),
   }),
   send: record({ id, to, messageId, body }),
   ack: record({ seqs: list('mail', MAX_MAIL_PAGE, mailSeq) }),

@@ -174,6 +174,19 @@ const sessionStart = {
     buddies: requestId,
     windowMessages: requestId,
   }),
+  relays: plainRecord({
+    own: bytes(8),
+    offers: fc.array(
+      plainRecord({
+        id: bytes(8),
+        endpoint: endpoints,
+        host: word(253),
+        tlsPort: fc.integer({ min: 1, max: 65535 }),
+        pin: bytes(32),
+      }),
+      { maxLength: 8 },
+    ),
+  }),
 }
 const startKeys = ['number', 'handle', 'timeMs', 'heartbeatMs', 'stun', 'seenFrom'] as const
 
@@ -284,6 +297,7 @@ export const clientMessages: Arbitrary<ClientMessage> = fc.oneof(
       probeKey: bytes(32),
       candidates,
       nat,
+      relay: bytes(8),
     },
     { requiredKeys: ['kind', 'id', 'to', 'session', 'isAnswer', 'probeKey', 'candidates'] },
   ),

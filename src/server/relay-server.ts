@@ -1,0 +1,97 @@
+/**
+ * `holler-server --role relay`: STUN and the relay alone, somewhere nearer to its users than the server that introduces
+ * them. It keeps nothing but its own key and certificate, knows nobody, and takes the tickets of the servers that its
+ * operator trusts.
+ */
+import { formatEndpoint } from '../core/endpoint.ts'
+import { HollerError } from '../core/holler-error.ts'
+import { certificatePin } from '../crypto/certificate-pin.ts'
+import { listenTls } from '../io/tls.ts'
+import { RELAY_ALPN } from '../protocol/relay/frames.ts'
+import { formatRelayLink, relayIdOf } from '../protocol/relay/link.ts'
+import { type GivenCertificate, givenTlsIdentity } from './certificate.ts'
+import { DataDirectory, LINK_FILE } from './data-directory.ts'
+import { resolveHostPort } from './host-port.ts'
+import type { RunningServer } from './server.ts'
+import { ServerTime } from './server-time.ts'
+import {
+  CLOSE_WITHIN_MS,
+  hostOf,
+  identityOf,
+  type ListeningOptions,
+  noLongerThan,
+  Opened,
+  openUdp,
+  serveUdp,
+} from './startup.ts'
+import { StunWitness } from './stun-witness.ts'
+import { closeAll, openExtraSockets } from './udp-sockets.ts'
+
+export interface RelayServerOptions extends ListeningOptions {
+  /** Ed25519 public keys of the servers whose tickets it takes. */
+  readonly trusted: readonly Uint8Array[]
+  readonly certificate?: GivenCertificate
+}
+
+/** @throws HollerError `STORE_UNUSABLE`, `PORT_TAKEN`, `CONFIG_INVALID`; nothing stays open then. */
+export async function startRelay(options: RelayServerOptions): Promise<RunningServer> {
+  const opened = new Opened()
+  try {
+    return await start(options, opened)
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+async function start(options: RelayServerOptions, opened: Opened): Promise<RunningServer> {
+  const { clock, random, logger } = options
+  const directory = new DataDirectory(options.dataDirectory)
+  await directory.prepare()
+  const tls = await identityOf(options.certificate, directory, clock)
+  const pin = tls.pin ?? certificatePin(tls.certificatePem)
+  if (pin === undefined) throw new HollerError('CONFIG_INVALID', 'The certificate has no key')
+  const sockets = await openUdp(options)
+  opened.add(() => closeAll(sockets))
+  const extra = await openExtraSockets([...sockets.values()], options.udpEgress ?? [])
+  opened.add(() => closeAll(extra))
+  const { door } = serveUdp(sockets, {
+    extra,
+    mayDelay: () => false, // for those who are logged in, and here nobody is
+    witness: new StunWitness(random.bytes(32)),
+    time: new ServerTime(clock),
+    relay: { relayId: relayIdOf(pin), ticketKeys: options.trusted },
+    options,
+    opened,
+  })
+  const wanted = await resolveHostPort(options.listen)
+  const listener = await listenTls({
+    address: wanted.address,
+    port: wanted.port,
+    certificatePem: tls.certificatePem,
+    keyPem: tls.keyPem,
+    alpn: [RELAY_ALPN],
+    onStream: (stream) => door.accept(stream),
+  })
+  opened.add(async () => {
+    const closed = listener.close()
+    door.close()
+    await noLongerThan(clock, CLOSE_WITHIN_MS, closed)
+  })
+  const tcp = listener.local
+  const udp = [...sockets.values()].map(({ local }) => local)
+  const host = hostOf(options, tcp)
+  const link = formatRelayLink({ host, port: tcp.port, udpPort: udp[0]?.port ?? 0, pin })
+  await directory.write(LINK_FILE, `${link}\n`)
+  logger.info('relaying', { tcp: formatEndpoint(tcp), udp: udp.map(formatEndpoint) })
+  return {
+    link,
+    tcp,
+    udp,
+    reload: async ({ certificate }) => {
+      if (certificate !== undefined) listener.setCertificate(await givenTlsIdentity(certificate))
+    },
+    drained: new Promise(() => undefined), // it is ended by a signal alone
+    close: () => opened.close(),
+  }
+}
