@@ -27,6 +27,8 @@ const record = z.object({
   presence: z.object({
     state: z.enum(['online', 'away', 'busy', 'invisible']),
     text: z.string(),
+    /** Wall clock, ms since 1970 UTC; then it is `online` again. */
+    untilMs: z.exactOptional(z.number()),
   }),
 })
 

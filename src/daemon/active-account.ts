@@ -3,6 +3,8 @@
  * on while the server is away; what the server says is worked off here one notice after the other.
  */
 import { HollerError } from '../core/holler-error.ts'
+import { after } from '../core/instant.ts'
+import { Alarm } from '../io/alarm.ts'
 import type { PathPolicy, Person } from '../protocol/control/schema.ts'
 import {
   type AccountNumber,
@@ -18,6 +20,7 @@ import type { Known } from '../tcp/login.ts'
 import type { ServerNotice, ServerRequest } from '../tcp/server-link-event.ts'
 import type { Account, OwnPresence } from './accounts.ts'
 import { type Archive, type ArchiveOptions, openArchive } from './archive.ts'
+import { BuddyDesk } from './buddy-desk.ts'
 import { BuddySessions } from './buddy-sessions.ts'
 import type { EphemeralEvent } from './events.ts'
 import type { Device } from './keys.ts'
@@ -46,10 +49,14 @@ export class ActiveAccount {
   readonly archive: Archive
   readonly sessions: BuddySessions
   readonly presence = new PresenceMirror()
+  /** What is asked of the server about people. */
+  readonly desk: BuddyDesk
   readonly #options: ActiveAccountOptions
   readonly #session: ServerSession
   readonly #pages = new RosterPages()
   readonly #steps = new SerialQueue()
+  /** When the presence that was chosen is over. */
+  readonly #presenceEnd: Alarm
   #waitingNotices = 0 // ≤ MAX_NOTICES
   /** What the server has last been told of where we are, over this connection. */
   #reported = ''
@@ -69,6 +76,9 @@ export class ActiveAccount {
     this.#account = options.account
     this.#session = options.session
     this.archive = archive
+    this.desk = new BuddyDesk(options.account.number, options.session)
+    this.#presenceEnd = new Alarm(options.clock, () => this.#endPresence())
+    this.#awaitPresenceEnd()
     this.sessions = new BuddySessions({
       own: options.account.number,
       device: options.device,
@@ -157,14 +167,8 @@ export class ActiveAccount {
   /** Kept also when the server is away: it is told at the next login. */
   async setPresence(presence: OwnPresence): Promise<void> {
     await this.#keep({ ...this.#account, presence })
+    this.#awaitPresenceEnd()
     if (this.#session.isOnline) await this.#sayPresence(presence)
-  }
-
-  /** @throws HollerError `ACCOUNT_UNKNOWN` where there is nobody of exactly that name. */
-  async search(name: string): Promise<Person> {
-    const answer = await this.#session.request({ kind: 'search', name })
-    if (answer?.kind !== 'found') throw new HollerError('UNSUPPORTED', 'The server cannot search')
-    return { number: answer.number, handle: answer.handle }
   }
 
   async requestBuddy(name: string, note: string): Promise<void> {
@@ -221,8 +225,22 @@ export class ActiveAccount {
     this.#concealAsWanted()
   }
 
+  #awaitPresenceEnd(): void {
+    const { clock } = this.#options
+    const { untilMs } = this.#account.presence
+    const leftMs = untilMs === undefined ? undefined : Math.max(0, untilMs - clock.wallNow())
+    this.#presenceEnd.set(leftMs === undefined ? undefined : after(clock.now(), leftMs))
+  }
+
+  #endPresence(): void {
+    this.setPresence({ state: 'online', text: '' }).catch((error: unknown) => {
+      this.archive.logger.debug('Presence not told to the server', { error: String(error) })
+    })
+  }
+
   /** Ends the sessions with peers and waits for what is being written. */
   async stop(): Promise<void> {
+    this.#presenceEnd.clear()
     this.sessions.stop()
     await this.#steps.idle()
     await this.sessions.conversations.idle()
@@ -322,7 +340,8 @@ export class ActiveAccount {
 
   async #sayPresence(presence: OwnPresence): Promise<void> {
     this.#toldPresence = undefined
-    await this.#session.request({ kind: 'set-presence', ...presence })
+    const { state, text } = presence
+    await this.#session.request({ kind: 'set-presence', state, text })
     this.#toldPresence = presence
   }
 

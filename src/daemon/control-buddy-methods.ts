@@ -1,7 +1,7 @@
 import type { Method } from '../protocol/control/schema.ts'
 import type { Handlers } from './control-handler.ts'
 import type { Daemon } from './daemon.ts'
-import { buddyView } from './views.ts'
+import { buddyView, loginView } from './views.ts'
 
 type BuddyMethod = Extract<Method, `buddy.${string}`>
 
@@ -12,7 +12,29 @@ export function buddyMethods(daemon: Daemon): Handlers<BuddyMethod> {
       return account.archive.roster.all().map((buddy) => buddyView(account, buddy))
     },
 
-    'buddy.search': async ({ buddy }) => await daemon.requireAccount().search(String(buddy)),
+    'buddy.get': async ({ buddy }) => {
+      const account = daemon.requireAccount()
+      const found = account.archive.roster.require(buddy)
+      const isThere = account.presence.isOnline(found.number) && daemon.status.state === 'online'
+      const located = isThere ? await account.desk.locate(found) : undefined
+      return { ...buddyView(account, found), login: located ? loginView(located) : null }
+    },
+
+    'buddy.search': async ({ buddy }) => await daemon.requireAccount().desk.search(String(buddy)),
+
+    'buddy.online': async ({ after }) => await daemon.requireAccount().desk.online(after ?? 0),
+
+    'buddy.move': async ({ buddy, group }) => {
+      const account = daemon.requireAccount()
+      await account.desk.move(account.archive.roster.require(buddy), group)
+      return {}
+    },
+
+    'buddy.setNote': async ({ buddy, note }) => {
+      const account = daemon.requireAccount()
+      await account.desk.note(account.archive.roster.require(buddy), note)
+      return {}
+    },
 
     'buddy.add': async ({ buddy, note }) => {
       await daemon.requireAccount().requestBuddy(String(buddy), note ?? '')

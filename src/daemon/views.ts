@@ -1,6 +1,13 @@
 /** What the control socket shows: the daemon's own records as the views of `protocol/control/schema.ts`. */
 import { type Endpoint, formatEndpoint } from '../core/endpoint.ts'
-import type { BuddyView, MessageView, PathView, StatusView } from '../protocol/control/schema.ts'
+import type {
+  BuddyView,
+  LoginView,
+  MessageView,
+  PathView,
+  StatusView,
+} from '../protocol/control/schema.ts'
+import type { Located } from '../protocol/server/people-messages.ts'
 import type { ActiveAccount } from './active-account.ts'
 import type { Daemon } from './daemon.ts'
 import type { StoredMessage } from './history.ts'
@@ -30,9 +37,24 @@ export function buddyView(account: ActiveAccount, buddy: Buddy): BuddyView {
     state: buddy.state,
     presence: state,
     presenceText: text,
-    note: buddy.note,
+    note: buddy.remark ?? buddy.note,
+    group: buddy.group ?? '',
     path: account.sessions.kind(buddy.number),
     pathPolicy: buddy.pathPolicy,
+  }
+}
+
+export function loginView(located: Located): LoginView {
+  const { client, sinceMs, seenFrom, localAddresses, publicEndpoints, udpPort, tcpPort } = located
+  return {
+    client,
+    since: new Date(sinceMs).toISOString(),
+    seenFrom: formatEndpoint(seenFrom),
+    localAddresses: [...localAddresses],
+    publicAddresses: publicEndpoints.map(formatEndpoint),
+    udpPort,
+    tcpPort,
+    nat: located.nat ?? null,
   }
 }
 

@@ -31,6 +31,7 @@ const buddy: BuddyView = {
   presence: 'online',
   presenceText: 'lunch \u001b[31m',
   note: '',
+  group: '',
   path: 'direct',
   pathPolicy: 'auto',
 }
@@ -117,6 +118,108 @@ describe('holler: what the commands ask and show', () => {
 
     assert.deepEqual(asked(), [
       { method: 'presence.set', params: { state: 'away', text: 'back at 3' } },
+    ])
+  })
+
+  it('presence --until: a time, or so long from now', async () => {
+    const before = Date.now()
+    await holler({ 'presence.set': () => ({}) }, ['presence', 'busy', '--until', '90m'])
+    const [request] = daemon.requests
+    const until = Date.parse((request?.params as { readonly until: string }).until)
+    const wrong = await run(['presence', 'busy', '--until', 'soon'], { socket: daemon.path })
+
+    assert.ok(until >= before + 90 * 60_000 && until <= Date.now() + 90 * 60_000)
+    assert.deepEqual([wrong.exit, daemon.requests.length], [2, 1])
+  })
+
+  it('buddy search --online: every page; a name or the flag, and not both', async () => {
+    const pages = { 0: [bob], 10002: [{ number: 10003, handle: 'carol' }] } as const
+    const { stdout } = await holler(
+      {
+        'buddy.online': ({ after }) => ({
+          people: pages[(after ?? 0) as 0].map((person) => {
+            return { ...person, name: 'A \u001b[31m', presence: 'away' } as const
+          }),
+          next: after === 0 ? 10_002 : null,
+        }),
+      },
+      ['buddy', 'search', '--online'],
+    )
+    const wrong = [
+      await run(['buddy', 'search'], { socket: daemon.path }),
+      await run(['buddy', 'search', 'bob', '--online'], { socket: daemon.path }),
+    ]
+
+    assert.match(stdout, /^10002 {2}bob +away {2}A \\x1b\[31m$/m)
+    assert.match(stdout, /^10003 {2}carol +away/m)
+    assert.deepEqual(
+      wrong.map(({ exit }) => exit),
+      [2, 2],
+    )
+  })
+
+  it('buddy move and note: what is left out is taken away', async () => {
+    await holler({ 'buddy.move': () => ({}), 'buddy.setNote': () => ({}) }, [
+      'buddy',
+      'move',
+      'bob',
+      'Chess club',
+    ])
+    await run(['buddy', 'move', 'bob'], { socket: daemon.path })
+    await run(['buddy', 'note', 'bob', 'plays'], { socket: daemon.path })
+    await run(['buddy', 'note', 'bob'], { socket: daemon.path })
+
+    assert.deepEqual(asked(), [
+      { method: 'buddy.move', params: { buddy: 'bob', group: 'Chess club' } },
+      { method: 'buddy.move', params: { buddy: 'bob', group: '' } },
+      { method: 'buddy.setNote', params: { buddy: 'bob', note: 'plays' } },
+      { method: 'buddy.setNote', params: { buddy: 'bob', note: '' } },
+    ])
+  })
+
+  it('buddy show: where somebody is, or that it is not told', async () => {
+    const login = {
+      client: 'hollerd/0.1.0',
+      since: '2026-11-22T06:17:38Z',
+      seenFrom: '203.0.113.99:50122',
+      localAddresses: ['10.0.0.7'],
+      publicAddresses: [],
+      udpPort: 41_000,
+      tcpPort: 0,
+      nat: null,
+    }
+    const told = await holler({ 'buddy.get': () => ({ ...buddy, login }) }, [
+      'buddy',
+      'show',
+      'bob',
+    ])
+    await daemon.close()
+    const untold = await holler({ 'buddy.get': () => ({ ...buddy, login: null }) }, [
+      'buddy',
+      'show',
+      'bob',
+    ])
+
+    assert.match(told.stdout, /^server sees {2}203\.0\.113\.99:50122$/m)
+    assert.match(told.stdout, /^ports +UDP 41000$/m)
+    assert.match(untold.stdout, /^where {2}not told$/m)
+  })
+
+  it('profile: shows, and sets what is named', async () => {
+    const profile = { number: 10001, name: 'Alice', text: '', listed: false }
+    const { stdout } = await holler({ 'profile.get': () => profile, 'profile.set': () => ({}) }, [
+      'profile',
+      'show',
+    ])
+    await run(['profile', 'set', '--listed', '--text', ''], { socket: daemon.path })
+    await run(['profile', 'set', '--no-listed'], { socket: daemon.path })
+
+    assert.match(stdout, /^name +Alice$/m)
+    assert.match(stdout, /^listed +no$/m)
+    assert.deepEqual(asked(), [
+      { method: 'profile.get', params: {} },
+      { method: 'profile.set', params: { listed: true, text: '' } },
+      { method: 'profile.set', params: { listed: false } },
     ])
   })
 

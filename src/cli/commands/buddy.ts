@@ -1,7 +1,7 @@
-import type { PathPolicy } from '../../protocol/control/schema.ts'
+import type { PathPolicy, Result } from '../../protocol/control/schema.ts'
 import type { CommandContext } from '../context.ts'
 import { CommandFailure } from '../failure.ts'
-import { renderBuddies } from '../render/buddies.ts'
+import { renderBuddies, renderBuddy, renderPeople } from '../render/buddies.ts'
 import { personName } from '../render/person.ts'
 
 export interface PolicyOptions {
@@ -16,6 +16,40 @@ export async function listBuddies(context: CommandContext): Promise<void> {
 export async function searchBuddy(context: CommandContext, buddy: string): Promise<void> {
   const found = await context.request('buddy.search', { buddy })
   await context.output.answer(found, (paint) => personName(found, paint))
+}
+
+/** All pages: the server says how fast they may be asked for. */
+export async function listOnline(context: CommandContext): Promise<void> {
+  const people: Result<'buddy.online'>['people'] = []
+  for (let after: number | null = 0; after !== null;) {
+    const page: Result<'buddy.online'> = await context.request('buddy.online', { after })
+    people.push(...page.people)
+    after = page.next
+  }
+  await context.output.answer(people, (paint) => renderPeople(people, paint))
+}
+
+export async function showBuddy(context: CommandContext, name: string): Promise<void> {
+  const buddy = await context.request('buddy.get', { buddy: name })
+  await context.output.answer(buddy, (paint) => renderBuddy(buddy, paint))
+}
+
+export async function moveBuddy(
+  context: CommandContext,
+  buddy: string,
+  group: string,
+): Promise<void> {
+  const done = await context.request('buddy.move', { buddy, group })
+  await context.output.answer(done, () => '')
+}
+
+export async function noteBuddy(
+  context: CommandContext,
+  buddy: string,
+  note: string,
+): Promise<void> {
+  const done = await context.request('buddy.setNote', { buddy, note })
+  await context.output.answer(done, () => '')
 }
 
 export async function addBuddy(

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { PolicyOptions } from '../commands/buddy.ts'
+import { usageFailure } from '../failure.ts'
 import type { Run } from './run.ts'
 
 const POLICY_HELP = `
@@ -24,16 +25,7 @@ export function declareBuddy(program: Command, run: Run): void {
         await listBuddies(context)
       }),
     )
-  buddy
-    .command('search')
-    .description('who has a number, or exactly this handle')
-    .argument('<buddy>', BUDDY)
-    .action((name: string) =>
-      run(async (context) => {
-        const { searchBuddy } = await import('../commands/buddy.ts')
-        await searchBuddy(context, name)
-      }),
-    )
+  declareLooks(buddy, run)
   buddy
     .command('add')
     .description('ask somebody to be your buddy')
@@ -46,6 +38,7 @@ export function declareBuddy(program: Command, run: Run): void {
       }),
     )
   declareAnswers(buddy, run)
+  declareFacts(buddy, run)
   buddy
     .command('policy')
     .description('show or set by which paths a buddy may be reached')
@@ -56,6 +49,62 @@ export function declareBuddy(program: Command, run: Run): void {
       run(async (context) => {
         const { buddyPolicy } = await import('../commands/buddy.ts')
         await buddyPolicy(context, name, options)
+      }),
+    )
+}
+
+function declareLooks(buddy: Command, run: Run): void {
+  buddy
+    .command('show')
+    .description('one of them, with where they are: program, addresses, ports, NAT')
+    .argument('<buddy>', BUDDY)
+    .action((name: string) =>
+      run(async (context) => {
+        const { showBuddy } = await import('../commands/buddy.ts')
+        await showBuddy(context, name)
+      }),
+    )
+  buddy
+    .command('search')
+    .description('who has a number, or exactly this handle; or who is online')
+    .argument('[buddy]', BUDDY)
+    .option(
+      '--online',
+      'who is online, of those who let themselves be listed (profile set --listed)',
+    )
+    .action((name: string | undefined, { online }: { readonly online?: boolean }) =>
+      run(async (context) => {
+        if ((name === undefined) !== (online === true)) {
+          throw usageFailure('Give a number or handle, or --online')
+        }
+        const { listOnline, searchBuddy } = await import('../commands/buddy.ts')
+        if (name === undefined) await listOnline(context)
+        else await searchBuddy(context, name)
+      }),
+    )
+}
+
+function declareFacts(buddy: Command, run: Run): void {
+  buddy
+    .command('move')
+    .description('put somebody into a group of yours; without a group, out of it')
+    .argument('<buddy>', BUDDY)
+    .argument('[group]', 'its name')
+    .action((name: string, group?: string) =>
+      run(async (context) => {
+        const { moveBuddy } = await import('../commands/buddy.ts')
+        await moveBuddy(context, name, group ?? '')
+      }),
+    )
+  buddy
+    .command('note')
+    .description('note something of somebody, for yourself alone; without a text, forget it')
+    .argument('<buddy>', BUDDY)
+    .argument('[text]', 'at most 280 characters')
+    .action((name: string, text?: string) =>
+      run(async (context) => {
+        const { noteBuddy } = await import('../commands/buddy.ts')
+        await noteBuddy(context, name, text ?? '')
       }),
     )
 }

@@ -1,4 +1,5 @@
 import { Argument, type Command } from 'commander'
+import type { Params } from '../../protocol/control/schema.ts'
 import type { Run } from './run.ts'
 
 const RPC_HELP = `
@@ -7,7 +8,9 @@ Examples:
   holler rpc message.list '{"buddy":"bob","limit":3}'
   generate-request | holler rpc message.send -`
 
-/** `holler status`, `holler presence` and `holler rpc`. */
+type OwnState = Params<'presence.set'>['state']
+
+/** `holler status`, `holler presence`, `holler profile` and `holler rpc`. */
 export function declareStatus(program: Command, run: Run): void {
   program
     .command('status')
@@ -23,10 +26,35 @@ export function declareStatus(program: Command, run: Run): void {
     .description('tell your buddies how you are')
     .addArgument(new Argument('<state>').choices(['online', 'away', 'busy', 'invisible']))
     .argument('[text]', 'a few words that buddies see beside it')
-    .action((state: 'online' | 'away' | 'busy' | 'invisible', text?: string) =>
+    .option('--until <when>', 'online again then: 90m, or a time like 2026-12-24T18:00:00Z')
+    .action((state: OwnState, text: string | undefined, { until }: { readonly until?: string }) =>
       run(async (context) => {
         const { setPresence } = await import('../commands/status.ts')
-        await setPresence(context, state, text)
+        await setPresence(context, state, { text, until })
+      }),
+    )
+  const profile = program.command('profile').description('what people say of themselves')
+  profile
+    .command('show')
+    .description('yours, or a buddy’s')
+    .argument('[buddy]', 'number or handle')
+    .action((buddy?: string) =>
+      run(async (context) => {
+        const { showProfile } = await import('../commands/profile.ts')
+        await showProfile(context, buddy)
+      }),
+    )
+  profile
+    .command('set')
+    .description('change yours; what you do not name stays')
+    .option('--name <name>', 'what you are called; buddies see it')
+    .option('--text <text>', 'a few words about you; buddies see them')
+    .option('--listed', 'let everybody on the server see when you are online')
+    .option('--no-listed', 'do not (the default)')
+    .action((options: Params<'profile.set'>) =>
+      run(async (context) => {
+        const { setProfile } = await import('../commands/profile.ts')
+        await setProfile(context, options)
       }),
     )
   program

@@ -57,10 +57,29 @@ const buddy = z.object({
   state: z.enum(['accepted', 'pending-out', 'pending-in', 'blocked']),
   presence: presenceState,
   presenceText: z.string(),
+  /** What we have noted of them; of somebody who asks to be a buddy, what they wrote. */
   note: z.string(),
+  /** The group that we have put them in; empty for none. */
+  group: z.string(),
   path: pathKind,
   pathPolicy,
 })
+
+/** Where a buddy's daemon is, as it told the server and the server saw it. */
+const login = z.object({
+  client: z.string(),
+  since: z.string(),
+  /** The server sees its TCP session come from there. */
+  seenFrom: z.string(),
+  localAddresses: z.array(z.string()),
+  publicAddresses: z.array(z.string()),
+  /** 0: none. */
+  udpPort: z.number().int(),
+  tcpPort: z.number().int(),
+  nat: natProfile.nullable(),
+})
+
+const ownPresenceState = z.enum(['online', 'away', 'busy', 'invisible'])
 
 const message = z.object({
   id: z.string(),
@@ -169,8 +188,35 @@ export const methods = {
   'account.logout': { params: nothing, result: done },
   'presence.set': {
     params: z.strictObject({
-      state: z.enum(['online', 'away', 'busy', 'invisible']),
+      state: ownPresenceState,
       text: z.string().max(280).optional(),
+      /** Then it is `online` again, without a text. */
+      until: z.iso.datetime({ offset: true }).optional(),
+    }),
+    result: done,
+  },
+  'presence.get': {
+    params: nothing,
+    result: z.object({ state: ownPresenceState, text: z.string(), until: z.string().nullable() }),
+  },
+
+  /** What a buddy says of themselves; without `buddy`, what we do. */
+  'profile.get': {
+    params: z.strictObject({ buddy: buddyName.optional() }),
+    result: z.object({
+      number: z.number().int(),
+      name: z.string(),
+      text: z.string(),
+      /** Whether everybody may find us by `buddy.online`; told of ourselves alone. */
+      listed: z.boolean().optional(),
+    }),
+  },
+  /** What is not named stays. */
+  'profile.set': {
+    params: z.strictObject({
+      name: z.string().max(64).optional(),
+      text: z.string().max(280).optional(),
+      listed: z.boolean().optional(),
     }),
     result: done,
   },
@@ -178,6 +224,38 @@ export const methods = {
   'buddy.list': { params: nothing, result: z.array(buddy) },
   /** Who has this number, or exactly this handle: answered by the server. */
   'buddy.search': { params: z.strictObject({ buddy: buddyName }), result: person },
+  /** One of the list, with where they are: `null` where they are not there, invisible, or do not tell us. */
+  'buddy.get': {
+    params: z.strictObject({ buddy: buddyName }),
+    result: buddy.extend({ login: login.nullable() }),
+  },
+  /** Who is online, of those who let themselves be listed: a page at a time, by number. */
+  'buddy.online': {
+    params: z.strictObject({ after: z.number().int().nonnegative().optional() }),
+    result: z.object({
+      people: z.array(
+        person.extend({ name: z.string(), presence: z.enum(['online', 'away', 'busy']) }),
+      ),
+      /** The `after` of the next page. */
+      next: z.number().int().nullable(),
+    }),
+  },
+  /** An empty name takes them out of their group. */
+  'buddy.move': {
+    params: z.strictObject({
+      buddy: buddyName,
+      group: z
+        .string()
+        .max(64)
+        .regex(/^\P{Cc}*$/u),
+    }),
+    result: done,
+  },
+  /** For ourselves alone; an empty one takes it away. */
+  'buddy.setNote': {
+    params: z.strictObject({ buddy: buddyName, note: z.string().max(280) }),
+    result: done,
+  },
   'buddy.add': {
     params: z.strictObject({ buddy: buddyName, note: z.string().max(280).optional() }),
     result: done,
@@ -291,6 +369,7 @@ export type Result<M extends Method> = z.infer<(typeof methods)[M]['result']>
 
 export type ControlEvent = z.infer<typeof event>
 export type BuddyView = z.infer<typeof buddy>
+export type LoginView = z.infer<typeof login>
 export type MessageView = z.infer<typeof message>
 export type MessageState = z.infer<typeof messageState>
 export type PathView = z.infer<typeof path>
