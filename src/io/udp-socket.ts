@@ -215,11 +215,8 @@ function bindError(wanted: { address: string; port: number }, error: unknown): H
       cause: error,
     })
   }
-  return new HollerError(
-    'CONFIG_INVALID',
-    `Cannot bind UDP ${where}: ${code ?? 'unknown reason'}`,
-    {
-      cause: error,
-    },
-  )
+  const why = code === 'EADDRNOTAVAIL' ? 'this host has no such address' : code
+  return new HollerError('CONFIG_INVALID', `Cannot bind UDP ${where}: ${why ?? 'unknown reason'}`, {
+    cause: error,
+  })
 }

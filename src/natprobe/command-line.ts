@@ -74,7 +74,10 @@ export function readCommandLine(args: readonly string[], version: string): Comma
     return { kind: 'usage', text: `natprobe: ${request.why}\n` }
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    return { kind: error.exitCode === 0 ? 'shown' : 'usage', text: shown.join('') }
+    return {
+      kind: error.exitCode === 0 ? 'shown' : 'usage',
+      text: shown.join('').replace(/^error: /, 'natprobe: '),
+    }
   }
 }
 
@@ -88,7 +91,10 @@ function declared(version: string, write: (text: string) => void): Command {
     .option('--json', 'print one JSON document (docs/natprobe.schema.json)')
     .option('--quick', 'public address, mapping and filtering only; no lifetimes')
     .addOption(
-      new Option('--lifetime <off|quick|full>', 'how long idle mappings live: to 60 s, to 300 s')
+      new Option(
+        '--lifetime <off|quick|full>',
+        'how long idle mappings live: not tested, to 60 s, to 300 s',
+      )
         .choices(['off', 'quick', 'full'])
         .default('quick'),
     )

@@ -45,7 +45,8 @@ async function main(args: readonly string[]): Promise<number> {
 
 /** Once, or again and again until a signal: then the last run's verdict is the exit status. */
 async function probe(request: ProbeRequest): Promise<number> {
-  const { compareWith, everyMs } = request
+  const { compareWith, everyMs, pageFile } = request
+  if (pageFile !== undefined) await assertWritable(pageFile)
   const peer = request.peer === undefined ? undefined : await peerReport(request.peer)
   const pseudonyms = new Pseudonyms()
   let before = compareWith === undefined ? undefined : await oldReport(compareWith)
@@ -96,11 +97,23 @@ async function oldReport(path: string): Promise<OldReport> {
   throw new HollerError('CONFIG_INVALID', `Cannot compare with "${path}": ${report.why}`)
 }
 
+/** @throws HollerError `CONFIG_INVALID` when the file cannot be written: said before the tests, which take a minute. */
+async function assertWritable(path: string): Promise<void> {
+  await writeFile(path, '', { flag: 'a' }).catch((cause: unknown) => {
+    throw unwritable(path, cause)
+  })
+}
+
 /** @throws HollerError `CONFIG_INVALID` when the file cannot be written. */
 async function writePage(path: string, report: Report): Promise<void> {
   await writeFile(path, renderPage(report)).catch((cause: unknown) => {
-    throw new HollerError('CONFIG_INVALID', `Cannot write the page "${path}"`, { cause })
+    throw unwritable(path, cause)
   })
+}
+
+function unwritable(path: string, cause: unknown): HollerError {
+  const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason'
+  return new HollerError('CONFIG_INVALID', `Cannot write the page "${path}": ${code}`, { cause })
 }
 
 /** The first signal lets a run end and its report be shown; a second one ends the process as usual. */

@@ -38,7 +38,7 @@ describe('openUdpSocket()', () => {
   it('says which address is not this machine’s', async () => {
     await assert.rejects(openUdpSocket({ address: '203.0.113.1', port: 0 }), {
       code: 'CONFIG_INVALID',
-      message: 'Cannot bind UDP 203.0.113.1:0: EADDRNOTAVAIL',
+      message: 'Cannot bind UDP 203.0.113.1:0: this host has no such address',
     })
   })
 

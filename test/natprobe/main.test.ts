@@ -99,9 +99,12 @@ describe('natprobe, the command', function () {
   })
 
   it('ends with 2 and one line when it cannot do what it is told', async () => {
-    const [usage, taken] = await Promise.all([
+    const [usage, taken, foreign, choice, page] = await Promise.all([
       natprobe('--quick'),
       natprobe('--bind', mainServer(), mainServer()),
+      natprobe('--bind', '203.0.113.77', mainServer()),
+      natprobe('--lifetime', 'long', mainServer()),
+      natprobe('--report', '/nonexistent/page.html', mainServer()),
     ])
 
     assert.deepEqual(usage, {
@@ -112,6 +115,11 @@ describe('natprobe, the command', function () {
     })
     assert.equal(taken.status, 2)
     assert.match(taken.stderr, /^natprobe: Cannot bind UDP 127\.0\.0\.1:\d+: already in use\n$/)
+    assert.deepEqual([foreign.status, choice.status, page.status], [2, 2, 2])
+    assert.match(foreign.stderr, /^natprobe: Cannot bind UDP .*: this host has no such address\n$/)
+    assert.match(choice.stderr, /^natprobe: option '--lifetime .*Allowed choices are off, quick/)
+    assert.match(page.stderr, /^natprobe: Cannot write the page "\/nonexistent.*: ENOENT\n$/)
+    assert.equal(page.stdout, '')
   })
 
   it('compares with an older report, and shows no address when it must not', async () => {

@@ -181,6 +181,19 @@ describe('BindingServer', () => {
     assert.equal(read(ask(server(), request([optional]))).messageClass, 'success')
   })
 
+  it('refuses what RFC 8489 §9.2 logs in with, and passes over what may be', () => {
+    const [algorithm, userhash, algorithms, domain] = [0x001d, 0x001e, 0x8002, 0x8003].map(
+      (type) => ({ kind: 'unknown', type, value: new Uint8Array(32) }) as const,
+    )
+    assert.ok(algorithm && userhash && algorithms && domain)
+
+    const refused = read(ask(server(), request([userhash, algorithm])))
+    const served = read(ask(server(), request([algorithms, domain])))
+
+    assert.deepEqual(attributeOf(refused, 'unknown-attributes')?.types, [0x001e, 0x001d])
+    assert.equal(served.messageClass, 'success')
+  })
+
   it('keeps silent rather than refuse at greater length than it was asked', () => {
     const strange = { kind: 'unknown', type: 0x0024, value: new Uint8Array() } as const
     const subject = server()
