@@ -164,7 +164,7 @@ class Run {
     })
     const tell = (result: NatProbeResult | undefined, isWhole: boolean): void => {
       const profile = result === undefined ? undefined : natProfileOf(result)
-      if (profile !== undefined) onEarly(profile, isWhole)
+      if (profile !== undefined && (isWhole || isEnough(profile))) onEarly(profile, isWhole)
     }
     this.#patience = new Alarm(clock, () => tell(this.#machine.found, false))
     this.finished = new Promise((resolve) => (this.#end = resolve))
@@ -208,6 +208,12 @@ class Run {
     await this.#opening
     await Promise.all(this.#sockets.map((socket) => socket.close()))
   }
+}
+
+/** With a mapping that depends on the destination, and no rule for its ports, peers would guess at all of them. */
+function isEnough({ mapping, ports }: NatProfile): boolean {
+  const isFixed = mapping === 'none' || mapping === 'endpoint-independent'
+  return isFixed || ports.kind !== 'unknown'
 }
 
 const NO_NAT: NatProfile = {
