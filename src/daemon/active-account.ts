@@ -111,7 +111,7 @@ export class ActiveAccount {
   }
 
   handleWelcome(welcome: Welcome | Resumed): void {
-    const { timeMs, stun, handle, pass } = welcome
+    const { timeMs, stun, handle, pass, relays } = welcome
     this.archive.roster.catchUp()
     const account = { ...this.#account, handle }
     delete account.pass // it has served
@@ -119,6 +119,7 @@ export class ActiveAccount {
     this.#options.network.change((now, endpoint) => {
       endpoint.setServerTime(now, timeMs)
       endpoint.setStunServers(now, stun)
+      endpoint.setRelays(now, stun[0], relays)
     })
     this.#concealAsWanted()
     this.#reported = ''

@@ -291,7 +291,7 @@ export class BuddySessions {
   }
 
   async #askServer(event: Extract<PeerEvent, { kind: 'introduce-wanted' }>): Promise<void> {
-    const { peer, session: sessionId, isAnswer, probeKey, candidates, nat } = event
+    const { peer, session: sessionId, isAnswer, probeKey, candidates, nat, relay } = event
     const { session, archive, network } = this.#options
     try {
       const introduction = { to: peer, session: sessionId, isAnswer, probeKey, candidates }
@@ -299,6 +299,7 @@ export class BuddySessions {
         kind: 'introduce',
         ...introduction,
         ...(nat === undefined ? {} : { nat }),
+        ...(relay === undefined || isAnswer ? {} : { relay }),
       })
     } catch (error) {
       archive.logger.debug('Not introduced', { peer, error: String(error) })

@@ -122,7 +122,7 @@ export class Network {
     this.#relayLines = new RelayLines({
       clock,
       logger: options.logger,
-      connect: () => this.#connectRelay(),
+      connect: (relayId) => this.#connectRelay(relayId),
       onOpened: (socket, stream, proof) => this.#relayOpened(socket, stream, proof),
       onClosed: (socket) => this.#relayClosed(socket),
     })
@@ -302,8 +302,13 @@ export class Network {
     this.#handlers?.handleOtherAddresses()
   }
 
-  async #connectRelay(): Promise<SecureStream> {
+  async #connectRelay(relayId: Uint8Array): Promise<SecureStream> {
     const { connectRelay } = this.#options
+    const offer = this.#endpoint.relayOffer(relayId)
+    if (connectRelay !== undefined && offer !== undefined) {
+      const { host, tlsPort: port, pin } = offer
+      return await connectRelay({ host, port, pin })
+    }
     if (connectRelay !== undefined && this.#server !== undefined) {
       return await connectRelay(this.#server)
     }

@@ -19,11 +19,18 @@ import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { StaticKey } from '../crypto/static-key.ts'
-import type { AccountNumber, DeviceKeys, Introduced } from '../protocol/server/messages.ts'
+import type {
+  AccountNumber,
+  DeviceKeys,
+  Introduced,
+  RelayOffer,
+  Relays,
+} from '../protocol/server/messages.ts'
 import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import { AddressPurses } from '../traversal/address-purses.ts'
 import type { PathPolicy } from '../traversal/candidate.ts'
 import { PunchBudget } from '../traversal/punch-budget.ts'
+import { RelayHome } from '../traversal/relay-home.ts'
 import { RelayStreams } from '../traversal/relay-streams.ts'
 import { MAX_PEER_MESSAGE_BYTES } from './peer-chat.ts'
 import type { PeerCloseReason, PeerEndpointEvent } from './peer-events.ts'
@@ -85,6 +92,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   readonly #table = new PeerTable()
   readonly #purses = new AddressPurses()
   readonly #streams: RelayStreams
+  readonly #home: RelayHome
   readonly #budget: PunchBudget
   readonly #sockets = new Map<SocketId, PeerSession>() // ≤ what the sessions' attempts want: see punch-budget.ts
   readonly #policies = new Map<AccountNumber, PathPolicy>() // ≤ the buddy list
@@ -109,6 +117,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     this.#options = options
     this.#offer = new LocalOffer(options.random)
     this.#streams = new RelayStreams(options.random)
+    this.#home = new RelayHome(options.random)
     this.#budget = new PunchBudget({ isForbidden: options.isPunchForbidden === true })
   }
 
@@ -136,6 +145,16 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     this.#pinnedStatics.clear()
     this.#reaskedAt.clear()
     this.#own = number
+  }
+
+  /** Relays to choose from besides the server's own, which is at `own`. */
+  setRelays(now: Instant, own: Endpoint | undefined, relays: Relays | undefined): void {
+    this.#home.setRelays(now, own, relays)
+  }
+
+  /** How a relay that is not the server's own is reached. */
+  relayOffer(relayId: Uint8Array): RelayOffer | undefined {
+    return this.#home.offer(relayId)
   }
 
   /** The server's wall clock, from `welcome` and `pong`: relay tickets end by it. */
@@ -356,6 +375,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   handleTimeout(now: Instant): void {
     this.#offer.handleTimeout(now)
     this.#takeOffer(now)
+    this.#home.handleTimeout(now)
     this.#streams.handleTimeout(now)
     for (const session of this.#table.due(now)) {
       session.handleTimeout(now)
@@ -374,7 +394,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   }
 
   pollTransmit(): Transmit | undefined {
-    return this.#offer.pollTransmit() ?? this.#table.pollTransmit()
+    return this.#offer.pollTransmit() ?? this.#home.pollTransmit() ?? this.#table.pollTransmit()
   }
 
   pollEvent(): PeerEndpointEvent | undefined {
@@ -384,6 +404,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   pollTimeout(): Instant | undefined {
     let first = earliest(
       this.#offer.pollTimeout(),
+      this.#home.pollTimeout(),
       this.#streams.pollTimeout(),
       this.#table.pollTimeout(),
     )
@@ -395,6 +416,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     const session = via === undefined ? undefined : this.#sockets.get(via)
     if (session === undefined || via === undefined) {
       this.#offer.handleDatagram(now, from, bytes, via)
+      if (via === undefined) this.#home.handleDatagram(now, from, bytes)
       this.#takeOffer(now)
       return
     }
@@ -561,7 +583,10 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     const { peer } = session
     switch (event.kind) {
       case 'introduce-wanted':
-        this.#events.push({ ...event, peer, session: session.id })
+        this.#events.push({ ...event, peer, session: session.id, relay: this.#home.chosen })
+        return
+      case 'relay-unreachable':
+        if (this.#home.unreachable(now, event.relayId)) session.renew(now)
         return
       case 'connected':
         this.#events.push({ ...event, kind: 'peer-connected', peer })

@@ -43,6 +43,8 @@ export type PeerEndpointEvent =
       readonly candidates: readonly Candidate[]
       /** What is known of our NAT. */
       readonly nat: NatProfile | undefined
+      /** The relay that we have chosen; `undefined` for the server's own. */
+      readonly relay: Uint8Array | undefined
     }
   /** `send` works from here on. `identity` is proven, and equal to the device that the server introduced. */
   | {

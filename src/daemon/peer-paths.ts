@@ -60,6 +60,7 @@ export type PeerPathsEvent =
   /** A connection's packet that came through the relay. The bytes are lent until the next change. */
   | { readonly kind: 'packet'; readonly path: Path; readonly bytes: Uint8Array }
   | { readonly kind: 'ticket-refused' }
+  | { readonly kind: 'relay-unreachable'; readonly relayId: Uint8Array }
   /** What `ping` asked was answered. */
   | { readonly kind: 'pong'; readonly rttMs: number }
   | SocketEvent
@@ -355,6 +356,7 @@ export class PeerPaths {
         this.#agent?.relayLost(now)
         return
       case 'ticket-refused':
+      case 'relay-unreachable':
         this.#events.push(event)
         return
       case 'datagram':

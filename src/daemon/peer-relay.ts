@@ -3,7 +3,7 @@
  * still carries. Whether it goes by UDP or inside TLS is `relay-access.ts`'s business.
  */
 import type { Endpoint } from '../core/endpoint.ts'
-import { earliest, type Instant } from '../core/instant.ts'
+import { after, earliest, type Instant } from '../core/instant.ts'
 import type { SocketId, Transmit } from '../core/machine.ts'
 import { OutboundQueue } from '../core/outbound-queue.ts'
 import type { Random } from '../core/random.ts'
@@ -12,7 +12,9 @@ import {
   type ChannelId,
   DATA_HEADER_BYTES,
   MAX_RELAY_FRAME_BYTES,
+  type RefusalReason,
 } from '../protocol/relay/frames.ts'
+import { ticketRelayId } from '../protocol/relay/ticket.ts'
 import type { RelayGrant } from '../protocol/server/messages.ts'
 import { type Path, relaySocket } from '../traversal/path.ts'
 import { RelayAccess, type RelayTransport } from '../traversal/relay-access.ts'
@@ -32,6 +34,8 @@ export type PeerRelayEvent =
   | { readonly kind: 'lost' }
   /** The ticket is good for nothing any more: another introduction brings a new one. */
   | { readonly kind: 'ticket-refused' }
+  /** This relay gives us no channel, neither over UDP nor inside TLS. */
+  | { readonly kind: 'relay-unreachable'; readonly relayId: Uint8Array }
   /** What the peer sent. The bytes are lent until the next change. */
   | { readonly kind: 'datagram'; readonly path: Path; readonly bytes: Uint8Array }
 
@@ -41,6 +45,12 @@ export type PeerRelayEvent =
  */
 const LARGEST_RELAYED_BYTES = MAX_RELAY_FRAME_BYTES - DATA_HEADER_BYTES
 
+/** Two attempts by UDP and one by TLS, on a slow line. */
+const REACH_WITHIN_MS = 6_000
+
+/** Another ticket of the same relay would be refused, too. */
+const HOPELESS: readonly RefusalReason[] = ['ticket-forged', 'wrong-relay']
+
 export class PeerRelay {
   readonly socket: SocketId
   readonly #options: PeerRelayOptions
@@ -48,6 +58,9 @@ export class PeerRelay {
   #current: RelayAccess | undefined
   /** Has a fresher ticket and is not bound yet. */
   #next: RelayAccess | undefined
+  #relayId: Uint8Array | undefined
+  /** While nothing is bound that should be. */
+  #reachBy: Instant | undefined
 
   constructor(options: PeerRelayOptions) {
     this.#options = options
@@ -58,6 +71,8 @@ export class PeerRelay {
   grant(now: Instant, { endpoint, ticket }: RelayGrant): void {
     const { identity, random, streams } = this.#options
     this.#next?.stop(now)
+    this.#relayId = ticketRelayId(ticket)
+    this.#reachBy = after(now, REACH_WITHIN_MS)
     this.#next = new RelayAccess({ relay: endpoint, ticket, identity, random, streams })
     this.#next.start(now)
     this.#settle(now)
@@ -72,6 +87,7 @@ export class PeerRelay {
   /** Begins nothing new: the session has ended, and only says goodbye. */
   retire(now: Instant): void {
     for (const client of this.#clients) client.retire(now)
+    this.#reachBy = undefined
   }
 
   /** Nothing comes by the relay that should: is it still there? */
@@ -126,6 +142,7 @@ export class PeerRelay {
   handleTimeout(now: Instant): void {
     for (const client of this.#clients) client.handleTimeout(now)
     this.#settle(now)
+    if (this.#reachBy !== undefined && now >= this.#reachBy) this.#giveUp()
   }
 
   pollTransmit(): Transmit | undefined {
@@ -137,7 +154,7 @@ export class PeerRelay {
   }
 
   pollTimeout(): Instant | undefined {
-    return earliest(this.#next?.pollTimeout(), this.#current?.pollTimeout())
+    return earliest(this.#next?.pollTimeout(), this.#current?.pollTimeout(), this.#reachBy)
   }
 
   get #clients(): readonly RelayAccess[] {
@@ -157,10 +174,12 @@ export class PeerRelay {
         this.#handleBound(now, client)
         return
       case 'unbound':
-        if (client === this.#current) this.#events.push({ kind: 'lost' })
+        if (client !== this.#current) return
+        this.#events.push({ kind: 'lost' })
+        this.#reachBy ??= after(now, REACH_WITHIN_MS)
         return
       case 'refused':
-        this.#handleRefused(client)
+        this.#handleRefused(client, event.reason)
         return
       case 'datagram':
         this.#events.push({ kind: 'datagram', path: this.#pathOf(client), bytes: event.bytes })
@@ -169,6 +188,7 @@ export class PeerRelay {
   }
 
   #handleBound(now: Instant, client: RelayAccess): void {
+    this.#reachBy = undefined
     if (client === this.#next) {
       this.#current?.stop(now)
       this.#current = client
@@ -177,13 +197,20 @@ export class PeerRelay {
     this.#events.push({ kind: 'ready', path: this.#pathOf(client) })
   }
 
-  #handleRefused(client: RelayAccess): void {
+  #handleRefused(client: RelayAccess, reason: RefusalReason): void {
+    if (client === this.#next && HOPELESS.includes(reason)) this.#giveUp()
     if (client === this.#next) this.#next = undefined
     if (client === this.#current) {
       this.#current = undefined
       this.#events.push({ kind: 'lost' })
     }
     if (this.#next === undefined) this.#events.push({ kind: 'ticket-refused' })
+  }
+
+  #giveUp(): void {
+    this.#reachBy = undefined
+    if (this.#relayId === undefined) return
+    this.#events.push({ kind: 'relay-unreachable', relayId: this.#relayId })
   }
 
   #pathOf(client: RelayAccess): Path {

@@ -25,6 +25,8 @@ export type PeerSessionEvent =
   | { readonly kind: 'path-changed'; readonly report: PeerPathReport }
   /** What `ping` asked was answered. */
   | { readonly kind: 'pong'; readonly rttMs: number }
+  /** The relay of its ticket gives no channel: perhaps another one does. */
+  | { readonly kind: 'relay-unreachable'; readonly relayId: Uint8Array }
   /** A direct path died: what we offered may not be true any more. */
   | { readonly kind: 'direct-lost' }
   /** The peer has restarted and knows nothing of this session: another one must be made. */

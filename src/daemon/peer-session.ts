@@ -459,6 +459,9 @@ export class PeerSession {
       case 'ticket-refused':
         this.#introduction.renew(now)
         return
+      case 'relay-unreachable':
+        this.#events.push(event)
+        return
       case 'pong':
         this.#events.push(event)
         return
