@@ -8,6 +8,7 @@ import { Crowd, type CrowdMember } from '../core/crowd.ts'
 import { type Endpoint, endpoint, type EndpointKey, keyOf } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
 import { type SecureStream, secureStream } from './byte-stream.ts'
+import { roomForConnections } from './descriptors.ts'
 import { connectThroughProxy } from './http-connect.ts'
 import type { HttpProxy } from './proxy-environment.ts'
 
@@ -118,6 +119,8 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
     noDelay: true,
   })
   limitHandshakes(server)
+  const most = roomForConnections()
+  if (most !== undefined) server.maxConnections = most // those beyond are closed at once, and try again
   server.on('secureConnection', (socket) => {
     // Without a common ALPN protocol OpenSSL has refused already; a client that offers none is refused here.
     if (typeof socket.alpnProtocol !== 'string') socket.destroy()
