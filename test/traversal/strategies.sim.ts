@@ -194,6 +194,32 @@ describe('an attempt and routers that take offence', () => {
   })
 })
 
+describe('an attempt at a router that takes offence, whose own ports are guessed', () => {
+  const offended = { blocksUnsolicitedMs: 60_000 }
+
+  // Each guess but one is a knock at a closed door. Nothing tells such a router beforehand, and guessing more slowly would
+  // cost all the others: what is promised is the relay, and an end.
+  it('stays with the relay, says why, and tries no more than the budget allows', () => {
+    for (const ports of [sequential, random]) {
+      simulate(1, (world) => {
+        const scene = meet(world, fixed, { ...perPort(ports), ...offended })
+
+        assert.equal(scene.punch(60_000), false)
+        world.runFor(60_000)
+
+        for (const { pathKind, report } of scene.sides) {
+          assert.equal(pathKind, 'relay')
+          assert.ok(['attempt-failed', 'direct-lost'].includes(report.reason), report.reason)
+          assert.notEqual(report.remedy, '')
+          const failed = report.attempts.filter(({ verdict }) => verdict === 'failed')
+          assert.ok(failed.length <= 3, `${failed.length} attempts`)
+          assert.ok(failed.every(({ probesSent }) => probesSent <= 1024))
+        }
+      })
+    }
+  })
+})
+
 describe('an attempt and a small router', () => {
   it('stops when the router loses new flows', () => {
     simulate(1, (world) => {
