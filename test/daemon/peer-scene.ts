@@ -231,7 +231,7 @@ function otherOf(number: number): number {
 export class PeerScene {
   readonly world: World
   readonly stun: readonly Endpoint[]
-  readonly relay: Relay
+  relay: Relay
   readonly alice: PeerSide
   readonly bob: PeerSide
   /** Asked for, by anybody: renewals count. */
@@ -243,6 +243,7 @@ export class PeerScene {
   readonly #options: SceneOptions
   readonly #serverHost: Host
   readonly #tickets: RelayTickets
+  readonly #newRelay: () => Relay
   #relayRunning: Running
   /** Introductions that wait for their answer, by session. */
   readonly #standing = new Map<string, Standing>()
@@ -258,7 +259,9 @@ export class PeerScene {
     const relayId = random.bytes(8)
     this.#tickets = new RelayTickets({ signer, relayId, time })
     const cookieSecret = random.bytes(32)
-    this.relay = new Relay({ relayId, ticketKeys: [signer.publicKey], cookieSecret, random, time })
+    const ticketKeys = [signer.publicKey]
+    this.#newRelay = () => new Relay({ relayId, ticketKeys, cookieSecret, random, time })
+    this.relay = this.#newRelay()
     this.#relayRunning = world.attach(this.#serverHost, this.relay, RELAY)
     this.alice = new PeerSide(this, ALICE, alice, {
       router: '198.51.100.1',
@@ -308,6 +311,17 @@ export class PeerScene {
       if (wanted.isAnswer) this.#answer(side, wanted)
       else this.#pass(side, wanted)
     })
+  }
+
+  /** Its process dies, and with it the streams to it. */
+  killRelay(): void {
+    this.#relayRunning.stop()
+  }
+
+  /** It is there again, and knows no channel. */
+  startRelay(): void {
+    this.relay = this.#newRelay()
+    this.#relayRunning = this.world.attach(this.#serverHost, this.relay, RELAY)
   }
 
   /** TCP and TLS to the relay: no network of this world carries them, so only the server's absence stops them. */

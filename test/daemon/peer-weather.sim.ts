@@ -12,6 +12,9 @@ const RUNS = 3
 const PATIENCE_MS = 60_000 + patienceMs(RUNS)
 const SERVER = '203.0.113.1'
 
+/** One message of a transfer. */
+const LONG = 'x'.repeat(8_000)
+
 /** Alice and Bob talk all the time, ten lines a second in all; what is said while nothing is taken is said again. */
 class Conversation {
   readonly scene: PeerScene
@@ -156,6 +159,65 @@ describe('A conversation', () => {
     }
     times.sort((a, b) => a - b)
     assert.ok(p95(times) <= 3_000, `${times.join(' ')} ms`)
+  }).timeout(PATIENCE_MS)
+
+  // On the connection's one stream for messages, 320 kB a second: files have no stream of their own yet.
+  it('carries a transfer through a NAT that forgets, another public address and a move: all of it, in order', () => {
+    const count = (process.env['SIM_RUNS'] === undefined ? 4_000_000 : 20_000_000) / LONG.length
+    simulate(1, (world) => {
+      const scene = new PeerScene(world, home, home).meet()
+      assert.ok(scene.runUntil(() => scene.areDirect, 5_000))
+      let said = 0
+      const push = (): void => {
+        if (scene.alice.say(`${said} ${LONG}`)) said += 1
+        if (said < count) world.after(25, push)
+      }
+      push()
+
+      world.runFor(1_000)
+      scene.bob.router?.reboot()
+      world.runFor(3_500)
+      scene.alice.router?.reboot(['198.51.100.99'])
+      world.runFor(3_500)
+      const cafe = world.router('cafe', { addresses: ['198.51.100.200'], nat: natKinds.linux })
+      world.move(scene.alice.host, { behind: cafe, addresses: ['172.16.0.44'] })
+      world.runFor(100)
+      scene.alice.moved()
+      assert.ok(scene.bob.received.length < count, 'it was over before')
+
+      assert.ok(
+        scene.runUntil(() => scene.bob.received.length >= count, 300_000),
+        'not all came',
+      )
+      world.runFor(3_000)
+      assert.equal(scene.bob.received.length, count)
+      for (const [n, text] of scene.bob.received.entries()) {
+        assert.ok(text === `${n} ${LONG}`, `message ${n}`)
+      }
+      assert.ok(scene.areDirect)
+      for (const side of scene.sides) assert.equal(side.all('peer-closed').length, 0)
+    })
+  }).timeout(PATIENCE_MS)
+
+  it('loses nothing where the relay that carries it dies and comes back with no memory', () => {
+    for (const seed of seeds(RUNS)) {
+      simulate(seed, (world) => {
+        const apart: SideOptions = { nat: natKinds.symmetricRandom }
+        const scene = new PeerScene(world, apart, apart).meet()
+        assert.ok(scene.runUntil(() => scene.areConnected, 5_000))
+        const conversation = new Conversation(scene)
+        world.runFor(3_000)
+
+        scene.killRelay()
+        world.runFor(5_000)
+        const heard = scene.bob.received.length
+        scene.startRelay()
+
+        const isBack = (): boolean => scene.bob.received.length > heard
+        assert.ok(scene.runUntil(isBack, 5_000), 'not carried again within 5 s')
+        conversation.finish()
+      })
+    }
   }).timeout(PATIENCE_MS)
 
   it('does not notice that the server is gone for a minute', () => {
