@@ -1,6 +1,5 @@
 import type { HollerError } from '../core/holler-error.ts'
 import { ControlFault } from '../protocol/control/control-fault.ts'
-import type { MessageState } from '../protocol/control/schema.ts'
 import type { MessageId } from '../protocol/peer/peer-message.ts'
 import type { AccountNumber } from '../protocol/server/messages.ts'
 import type { ActiveAccount } from './active-account.ts'
@@ -29,8 +28,15 @@ export function messageMethods(daemon: Daemon): Handlers<MessageMethod> {
       })
       const { wait } = params
       if (wait === undefined || wait === 'queued') return { id: stored.id, state: stored.state }
-      const state = await reached(daemon, account, stored.id, wait, client, params.timeout_ms)
-      return { id: stored.id, state }
+      const { state, reason } = await reached(
+        daemon,
+        account,
+        stored.id,
+        wait,
+        client,
+        params.timeout_ms,
+      )
+      return { id: stored.id, state, ...(reason === undefined ? {} : { reason }) }
     },
 
     'message.get': async ({ id }) => {
@@ -68,14 +74,14 @@ async function reached(
   wait: AwaitedState,
   client: ControlClient,
   timeoutMs: number | undefined,
-): Promise<MessageState> {
+): Promise<StoredMessage> {
   const { conversations } = account.sessions
   const given = new AbortController()
   const signal = AbortSignal.any([client.signal, given.signal])
   const settled = conversations.settled(id, wait, signal)
-  if (timeoutMs === undefined) return (await settled).state
+  if (timeoutMs === undefined) return await settled
   try {
-    return (await within(daemon.clock, timeoutMs, settled, () => tooLate(id, wait))).state
+    return await within(daemon.clock, timeoutMs, settled, () => tooLate(id, wait))
   } finally {
     given.abort(tooLate(id, wait))
   }

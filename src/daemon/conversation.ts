@@ -134,6 +134,11 @@ export class Conversation {
     await this.#steps.run(() => this.#outgoing.mailed(ids))
   }
 
+  /** The server will not take these for the buddy. */
+  async mailRefused(ids: readonly MessageId[], reason: string): Promise<void> {
+    if (ids.length > 0) await this.#steps.run(() => this.#outgoing.refused(ids, reason))
+  }
+
   /**
    * One message that came by mail, with changes that are to be written with it. Gives the ids that are to be confirmed
    * by mail; where a live session stands, it confirms.

@@ -158,6 +158,12 @@ export class Outgoing {
     await this.#settle(await this.#waiting(Infinity), 'failed', reason)
   }
 
+  /** The server will not take these; a live session may have delivered them meanwhile. */
+  async refused(ids: readonly MessageId[], reason: string): Promise<void> {
+    const refused = await this.#ours(ids, (state) => state === 'queued' || state === 'sent-direct')
+    await this.#settle(refused, 'failed', reason)
+  }
+
   /** Gives up what has waited for too long. */
   async expire(): Promise<void> {
     const before = this.#archive.clock.wallNow() - EXPIRY_MS

@@ -41,7 +41,7 @@ const MOST_AHEAD = 16
 /** Receipts for what comes within so long leave together. */
 const RECEIPTS_AFTER_MS = 20
 
-/** When the server said that it cannot now, or that the mailbox is full. */
+/** When the server said that it cannot now. */
 const RETRY_MS = 15_000
 
 export interface PostmanOptions {
@@ -277,10 +277,16 @@ export class Postman {
     const outcomes = await Promise.allSettled(sent.map(({ accepted }) => accepted))
     const taken = sent.filter((_, index) => outcomes[index]?.status === 'fulfilled')
     await conversation.mailed(taken.map(({ id }) => id))
-    const refused = outcomes.find((outcome) => outcome.status === 'rejected')
-    if (refused !== undefined) throw refused.reason as Error
+    // To try again for a month would be to say nothing for a month: whoever wrote it is told.
+    const unwanted = sent.filter((_, index) => isMailboxFull(outcomes[index]))
+    await conversation.mailRefused(
+      unwanted.map(({ id }) => id),
+      'mailbox-full',
+    )
+    const refused = outcomes.find((each) => each.status === 'rejected' && !isMailboxFull(each))
+    if (refused?.status === 'rejected') throw refused.reason as Error
     if (failure !== undefined) throw failure as Error
-    return taken.length
+    return taken.length + unwanted.length
   }
 
   async #mailOne(buddy: AccountNumber, message: PeerMessage): Promise<void> {
@@ -353,6 +359,12 @@ export class Postman {
 
 /** A client's `withdraw` names no more; the rest is dropped by the receiver, who knows the ids. */
 const MAX_WITHDRAWN = 60
+
+function isMailboxFull(outcome: PromiseSettledResult<unknown> | undefined): boolean {
+  if (outcome?.status !== 'rejected') return false
+  const error: unknown = outcome.reason
+  return error instanceof HollerError && error.code === 'MAILBOX_FULL'
+}
 
 function isUnreachable(error: unknown): boolean {
   return error instanceof HollerError && error.code === 'SERVER_UNREACHABLE'

@@ -301,6 +301,15 @@ describe('holler: what the commands ask and show', () => {
     assert.deepEqual(daemon.requests[0]?.params, params)
   })
 
+  it('send: a mailbox that is full has an exit status of its own', async () => {
+    const full = { id: 'm1', state: 'failed', reason: 'mailbox-full' } as const
+    const args = ['send', 'bob', 'hi', '--wait', 'server']
+    const { exit, stderr } = await holler({ 'message.send': () => full }, args)
+
+    assert.equal(exit, 12)
+    assert.match(stderr, /mailbox at the server is full/)
+  })
+
   it('send: a message that expired is a failure', async () => {
     const handlers: Handlers = { 'message.send': () => ({ id: 'm1', state: 'expired' }) }
     const { exit, stderr } = await holler(handlers, ['send', 'bob', 'hi', '--wait', 'read'])

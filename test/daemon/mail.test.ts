@@ -7,7 +7,11 @@ import { everyKeyUnder } from '../../src/daemon/records.ts'
 import { systemRandom } from '../../src/io/random.ts'
 import { systemClock } from '../../src/io/system-clock.ts'
 import { MAX_TEXT_BYTES } from '../../src/protocol/peer/peer-message.ts'
+import { openLevelStore } from '../../src/io/level-store.ts'
+import { DataDirectory } from '../../src/server/data-directory.ts'
 import { type RunningServer, startServer } from '../../src/server/server.ts'
+import { openServerStore } from '../../src/server/store/kv-server-store.ts'
+import { MAIL_LIMITS } from '../../src/server/store/mail-store.ts'
 import { PASSWORD, Somebody } from './support/somebody.ts'
 
 describe('messages by mail', () => {
@@ -70,6 +74,39 @@ describe('messages by mail', () => {
     for (const message of sent) await alice.hasState(message, 'delivered')
     assert.deepEqual([shown, bob.heard()], [texts, texts])
     assert.equal(alice.daemon.requireAccount().archive.outbox.size, 0)
+  })
+
+  it('fail where the mailbox has no room for them, and say so', async () => {
+    await bob.stop()
+    const own = alice.daemon.requireAccount()
+    const from = own.person.number
+    const owner = own.archive.roster.require('bob').number
+    const { port } = server.tcp
+    await server.close()
+    const store = await openServerStore(
+      await openLevelStore(new DataDirectory(directory).storePath),
+    )
+    const { messages } = MAIL_LIMITS.sender
+    const first = await store.mail.reserve(messages)
+    const body = Uint8Array.of(1)
+    const mails = Array.from({ length: messages }, (_, index) => {
+      const messageId = Buffer.alloc(16)
+      messageId.writeUInt32BE(index)
+      const device = new Uint8Array(32)
+      return store.mail.append({ owner, seq: first + index, from, device, messageId, body })
+    })
+    await Promise.all(mails)
+    await store.close()
+    server = await serve(port)
+
+    const { id } = await alice.say('bob', 'one too many')
+    await alice.event(
+      'message.state',
+      ({ data }) =>
+        data['id'] === id && data['state'] === 'failed' && data['reason'] === 'mailbox-full',
+    )
+
+    assert.equal(own.archive.outbox.size, 0)
   })
 
   it('carry the longest text', async () => {

@@ -28,9 +28,15 @@ export async function send(
   )
   await context.output.answer(sent, () => sent.id)
   if (sent.state === 'failed' || sent.state === 'expired' || sent.state === 'cancelled') {
-    throw new CommandFailure('rejected', `The message did not get there: ${sent.state}`, {
-      details: sent,
-    })
+    const isFull = sent.reason === 'mailbox-full'
+    const why = isFull ? 'their mailbox at the server is full' : sent.state
+    throw new CommandFailure(
+      isFull ? 'quota' : 'rejected',
+      `The message did not get there: ${why}`,
+      {
+        details: sent,
+      },
+    )
   }
 }
 

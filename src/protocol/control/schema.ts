@@ -284,7 +284,12 @@ export const methods = {
       wait: z.enum(['queued', 'server', 'delivered', 'read']).optional(),
       timeout_ms: z.number().int().positive().max(86_400_000).optional(),
     }),
-    result: z.object({ id: z.string(), state: messageState }),
+    result: z.object({
+      id: z.string(),
+      state: messageState,
+      /** Why it failed. */
+      reason: z.string().optional(),
+    }),
   },
   'message.get': { params: z.strictObject({ id: z.string() }), result: message },
   /** Newest first. */
