@@ -15,61 +15,22 @@
  */
 import type { Instant } from '../../../core/instant.ts'
 import type { Random } from '../../../core/random.ts'
-import {
-  type AckSample,
-  type CongestionController,
-  initialWindow,
-  type LossSample,
-  MAX_WINDOW_BYTES,
-} from '../controller.ts'
+import type { AckSample, CongestionController, LossSample } from '../controller.ts'
+import { BandwidthProbe, FULL_RTT_RISE_MS } from './bandwidth-probe.ts'
 import { Competition } from './competition.ts'
-import { FullPipe, PROBE_GROWTH, STARTUP_GROWTH } from './full-pipe.ts'
+import { FullPipe, STARTUP_GROWTH } from './full-pipe.ts'
+import { Pace } from './pace.ts'
 import { PathModel } from './path-model.ts'
 import { ProbeRtt, type ProbeRttReason } from './probe-rtt.ts'
 import { ProbeWait } from './probe-wait.ts'
-import { BETA } from './short-term-model.ts'
 import { StandingQueue } from './standing-queue.ts'
 import { StartupLoss } from './startup-loss.ts'
+import { type BbrState, isCycling, isProbing } from './state.ts'
 import { UndoState } from './undo-state.ts'
-
-export type BbrState =
-  'startup' | 'drain' | 'down' | 'cruise' | 'refill' | 'up' | 'probe-rtt' | 'compete'
-
-/** draft-ietf-ccwg-bbr §5.6.1; 2.77 doubles the rate each round, 0.9 makes room for what 1.25 may have taken. */
-const PACING_GAIN: Readonly<Record<Exclude<BbrState, 'compete'>, number>> = {
-  startup: 2.77,
-  drain: 0.5,
-  down: 0.9,
-  cruise: 1,
-  refill: 1,
-  up: 1.25,
-  'probe-rtt': 1,
-}
-
-/** §5.6.2: on average a hundredth slower than the path, so that queues go and do not come. */
-const PACING_MARGIN = 0.99
-
-/** While the window rules, faster than it, so that pacing never limits it (RFC 9002 §7.7). */
-const WINDOW_PACING_GAIN = 1.25
-
-/** §2.5: the window in start-up, so that the rate can double. */
-const STARTUP_WINDOW_GAIN = 2
-
-/** A probe at 1.25 has a quarter more in flight after a round; the rest is room for what it finds. Draft: 2.25. */
-const UP_WINDOW_GAIN = 2.25
-const UP_EXTRA_PACKETS = 2
-
-/** A rise of the round trip that ends start-up and probes: the pipe is full, more would only be queue. */
-const FULL_RTT_RISE_MS = 10
+import { Window } from './window.ts'
 
 /** §5.3.2: a drain that takes longer was based on a wrong bandwidth. */
 const DRAIN_ROUNDS = 3
-
-/** Control frames and chat may exceed a full window by this: it is what they were made for, and they are small. */
-const URGENT_PACKETS = 4
-
-/** What the ACKs now coming in tell of the last probe (§5.3.3.10). */
-type AckPhase = 'none' | 'refilling' | 'probe-starting' | 'probe-feedback' | 'probe-stopping'
 
 export class Bbr implements CongestionController {
   readonly name = 'bbr'
@@ -81,26 +42,24 @@ export class Bbr implements CongestionController {
   readonly #probeRtt = new ProbeRtt()
   readonly #competition: Competition
   readonly #undo = new UndoState()
+  readonly #probe: BandwidthProbe
+  readonly #pace: Pace
+  readonly #window: Window
   #state: BbrState = 'startup'
   #stateRounds = 0
   #hasBeenFull = false
-  #window: number
   #windowBeforeProbeRtt = 0
-  #pacingRate: number | undefined
   #delivered = 0
   #isIdleRestart = false
-  #ackPhase: AckPhase = 'none'
-  #isProbeSample = false
-  #wasProbeTooHigh = false
-  #isPrecautionary = false
   #probesSoon = false
-  #upRttMs = 0
 
   constructor(datagramBytes: number, random: Random) {
     this.#model = new PathModel(datagramBytes)
     this.#wait = new ProbeWait(random)
     this.#competition = new Competition(datagramBytes, random)
-    this.#window = initialWindow(datagramBytes)
+    this.#probe = new BandwidthProbe(this.#model, this.#pipe)
+    this.#pace = new Pace(this.#model)
+    this.#window = new Window(this.#model)
   }
 
   get state(): BbrState {
@@ -108,12 +67,11 @@ export class Bbr implements CongestionController {
   }
 
   get windowBytes(): number {
-    return this.#window
+    return this.#window.bytes
   }
 
   get urgentWindowBytes(): number {
-    const more = this.#isMakingRoom ? UP_WINDOW_GAIN * this.#model.bdpBytes : 0
-    return Math.max(this.#window, more) + URGENT_PACKETS * this.#model.datagramBytes
+    return this.#window.urgentBytes(this.#state)
   }
 
   get isInSlowStart(): boolean {
@@ -121,39 +79,43 @@ export class Bbr implements CongestionController {
   }
 
   get pacingRate(): number | undefined {
-    return this.#pacingRate
+    return this.#pace.rate
   }
 
   handleSent(now: Instant, bytes: number, inFlightBytes: number, isAppLimited: boolean): void {
     if (inFlightBytes > bytes || !isAppLimited) return
-    // §5.4.1: after idleness at the path's rate, with no gain: it gets there in one round trip.
     this.#isIdleRestart = true
     this.#model.aggregation.restart(now)
-    if (this.#isCycling) this.#pace(PACING_GAIN.cruise)
+    if (isCycling(this.#state)) this.#pace.restart(this.#hasBeenFull)
     else if (this.#state === 'probe-rtt' && this.#probeRtt.isDone(now)) this.#leaveProbeRtt(now)
   }
 
   handleAck(sample: Readonly<AckSample>): void {
     this.#delivered = sample.delivered
-    this.#model.handleAck(sample, this.#window, !this.#hasBeenFull)
+    this.#model.handleAck(sample, this.#window.bytes, !this.#hasBeenFull)
     this.#competition.handleAck(sample)
     if (this.#model.rounds.isStart) this.#endRound(sample)
     this.#advance(sample)
     this.#checkMinRtt(sample)
     if (sample.ackedBytes > 0) this.#isIdleRestart = false
-    this.#setPacing(sample)
-    this.#setWindow(sample.ackedBytes)
+    // The pace goes by the window of before this ACK.
+    this.#pace.update(this.#state, this.#hasBeenFull, this.windowBytes, sample.smoothedRttMs)
+    this.#window.handleAck(sample.ackedBytes, {
+      state: this.#state,
+      hasBeenFull: this.#hasBeenFull,
+      delivered: this.#delivered,
+      probeRttBytes: this.#probeRtt.windowBytes,
+      competingBytes: this.#competition.windowBytes,
+    })
   }
 
   handleLoss(sample: Readonly<LossSample>): void {
-    const { background, rounds } = this.#model
-    rounds.handleLost(sample.lostBytes)
+    this.#model.rounds.handleLost(sample.lostBytes)
     this.#competition.handleLoss(sample)
-    if (sample.isNewEpisode) this.#undo.save(this.#window, this.#model)
-    if (!this.#isProbeSample) return
-    if (!background.isExceeded(sample.lostSinceSentBytes, sample.sentInFlightBytes)) return
-    const inFlight = sample.sentInFlightBytes - sample.lostSinceSentBytes
-    this.#handleTooMuchInFlight(sample.now, inFlight, sample.isAppLimited)
+    if (sample.isNewEpisode) this.#undo.save(this.windowBytes, this.#model)
+    if (!this.#probe.handleLoss(sample, this.windowBytes) || this.#state !== 'up') return
+    this.#undo.cause = 'up'
+    this.#startDown(sample.now)
   }
 
   /** Nothing came through for several probe timeouts: whatever is there now is another path. */
@@ -163,18 +125,17 @@ export class Bbr implements CongestionController {
     this.#model.forget()
     this.#undo.clear()
     this.#hasBeenFull = false
-    this.#ackPhase = 'none'
-    this.#isProbeSample = false
+    this.#probe.forget()
     this.#enterStartup()
-    this.#window = this.#model.minBytes
-    this.#pacingRate = undefined
+    this.#window.collapse()
+    this.#pace.forget()
     this.#wait.start(now)
   }
 
   handleSpuriousLoss(): void {
     const { cause } = this.#undo
     this.#competition.handleSpuriousLoss()
-    this.#window = Math.max(this.#window, this.#undo.windowBytes)
+    this.#window.raiseTo(this.#undo.windowBytes)
     this.#undo.restore(this.#model)
     this.#pipe.reset(0, STARTUP_GROWTH)
     if (this.#state === 'probe-rtt' || this.#state === 'compete') return
@@ -189,21 +150,7 @@ export class Bbr implements CongestionController {
   handleDatagramBytes(bytes: number): void {
     this.#model.setDatagramBytes(bytes)
     this.#competition.setDatagramBytes(bytes)
-    this.#window = Math.max(this.#window, this.#model.minBytes)
-  }
-
-  get #isCycling(): boolean {
-    const state = this.#state
-    return state === 'down' || state === 'cruise' || state === 'refill' || state === 'up'
-  }
-
-  get #isProbing(): boolean {
-    return this.#state === 'startup' || this.#state === 'refill' || this.#state === 'up'
-  }
-
-  get #isMakingRoom(): boolean {
-    const state = this.#state
-    return state === 'drain' || state === 'down' || state === 'probe-rtt'
+    this.#window.raiseTo(this.#model.minBytes)
   }
 
   #enter(state: BbrState): void {
@@ -232,11 +179,11 @@ export class Bbr implements CongestionController {
     const isCalm = rttMs <= this.#model.standingRttMs
     if (this.#state === 'cruise' && this.#stateRounds > 1 && isCalm)
       background.handleCalmRound(lostBytes, ackedBytes)
-    if (this.#isProbing || this.#state === 'compete') return
+    if (isProbing(this.#state) || this.#state === 'compete') return
     // Departs from §5.5.10.3, where any loss in the round is an answer: that gives way to every bad cable.
     if (!background.isExceeded(lostBytes, lostBytes + ackedBytes)) return
     shortTerm.lowerBandwidth(rounds.last.bandwidth, bandwidth.max)
-    shortTerm.lowerInFlight(volume, this.#window)
+    shortTerm.lowerInFlight(volume, this.windowBytes)
   }
 
   #judgeQueue(sample: Readonly<AckSample>): void {
@@ -244,7 +191,7 @@ export class Bbr implements CongestionController {
     const isCruising = this.#state === 'cruise' || this.#state === 'down'
     if (!isCruising || this.#stateRounds <= settled) return
     const { rounds, standingRttMs, shortTerm, bandwidth, minRtt, minBytes } = this.#model
-    switch (this.#queue.judge(rounds.last, standingRttMs, this.#window)) {
+    switch (this.#queue.judge(rounds.last, standingRttMs, this.windowBytes)) {
       case 'none':
         return
       case 'standing':
@@ -305,7 +252,10 @@ export class Bbr implements CongestionController {
   }
 
   #advanceCycle(sample: Readonly<AckSample>): void {
-    if (this.#adaptLimit(sample)) return
+    if (this.#probe.handleAck(sample, this.#state === 'up', this.windowBytes)) {
+      this.#startRefill()
+      return
+    }
     switch (this.#state) {
       case 'down':
         if (!this.#checkProbeTime(sample.now) && this.#hasMadeRoom(sample)) this.#enter('cruise')
@@ -317,9 +267,8 @@ export class Bbr implements CongestionController {
         if (this.#model.rounds.isStart) this.#startUp(sample)
         return
       case 'up':
-        if (!this.#isProbeOver(sample)) return
-        this.#wasProbeTooHigh = false
-        this.#startDown(sample.now)
+        if (this.#probe.isOver(sample, this.windowBytes, this.#stateRounds))
+          this.#startDown(sample.now)
         return
       case 'startup':
       case 'drain':
@@ -337,57 +286,11 @@ export class Bbr implements CongestionController {
 
   #checkProbeTime(now: Instant): boolean {
     if (this.#queue.isStanding) return false
-    const target = Math.min(this.#model.bdpBytes, this.#window) / this.#model.datagramBytes
+    const target = Math.min(this.#model.bdpBytes, this.windowBytes) / this.#model.datagramBytes
     const isSoon = this.#probesSoon && this.#state === 'cruise'
     if (!isSoon && !this.#wait.isOver(now, target)) return false
     this.#startRefill()
     return true
-  }
-
-  #isProbeOver(sample: Readonly<AckSample>): boolean {
-    const { limit, recentRtt } = this.#model
-    if (this.#wasProbeTooHigh && sample.inFlightBytes >= limit.bytes) {
-      this.#isPrecautionary = true
-      return true
-    }
-    if (sample.isWindowLimited && this.#window >= limit.bytes) {
-      this.#pipe.reset(sample.deliveryRate, PROBE_GROWTH) // the limit held us back, not the path
-      return false
-    }
-    if (this.#pipe.isFull) return true
-    return this.#stateRounds > 0 && recentRtt.leastMs > this.#upRttMs + FULL_RTT_RISE_MS
-  }
-
-  // §5.3.3.10 AdaptLongTermModel(). True when it decided on another state.
-  #adaptLimit(sample: Readonly<AckSample>): boolean {
-    const { rounds, bandwidth, background, limit, datagramBytes } = this.#model
-    if (rounds.isStart && this.#ackPhase === 'probe-starting') this.#ackPhase = 'probe-feedback'
-    if (rounds.isStart && this.#ackPhase === 'probe-stopping') {
-      this.#isProbeSample = false
-      this.#ackPhase = 'none'
-      if (!sample.isAppLimited) bandwidth.advance()
-      if (this.#isPrecautionary && !this.#wasProbeTooHigh) {
-        this.#startRefill()
-        return true
-      }
-    }
-    if (background.isExceeded(sample.lostSinceSentBytes, sample.sentInFlightBytes)) return false
-    limit.raiseTo(sample.sentInFlightBytes)
-    if (this.#state !== 'up' || limit.bytes === Infinity) return false
-    if (!sample.isWindowLimited || this.#window < limit.bytes) return false
-    limit.grow(sample.ackedBytes, datagramBytes)
-    if (rounds.isStart) limit.steepen(this.#window, datagramBytes)
-    return false
-  }
-
-  #handleTooMuchInFlight(now: Instant, inFlightBytes: number, isAppLimited: boolean): void {
-    const { limit, bdpBytes } = this.#model
-    this.#wasProbeTooHigh = true
-    this.#isProbeSample = false
-    if (!isAppLimited) limit.set(Math.max(inFlightBytes, Math.min(bdpBytes, this.#window) * BETA))
-    if (this.#state !== 'up') return
-    this.#undo.cause = 'up'
-    this.#startDown(now)
   }
 
   #enterStartup(): void {
@@ -401,30 +304,21 @@ export class Bbr implements CongestionController {
     rounds.forgetSignals()
     rounds.restart(this.#delivered)
     this.#wait.start(now)
-    this.#ackPhase = 'probe-stopping'
+    this.#probe.stop()
     this.#enter('down')
   }
 
   #startRefill(): void {
-    const { shortTerm, limit, rounds } = this.#model
-    shortTerm.reset()
-    limit.beginProbe()
-    rounds.restart(this.#delivered)
-    this.#isPrecautionary = false
+    this.#probe.startRefill()
+    this.#model.rounds.restart(this.#delivered)
     this.#probesSoon = false
-    this.#ackPhase = 'refilling'
     this.#enter('refill')
   }
 
   #startUp(sample: Readonly<AckSample>): void {
-    const { rounds, limit, datagramBytes } = this.#model
-    this.#isProbeSample = true
-    this.#ackPhase = 'probe-starting'
-    this.#upRttMs = rounds.last.rttMs
-    rounds.restart(this.#delivered)
-    this.#pipe.reset(sample.deliveryRate, PROBE_GROWTH)
+    this.#probe.startUp(sample, this.windowBytes)
+    this.#model.rounds.restart(this.#delivered)
     this.#enter('up')
-    limit.steepen(this.#window, datagramBytes)
   }
 
   // §5.3.4.3. A stale estimate is replaced only after room was made to see it.
@@ -442,9 +336,9 @@ export class Bbr implements CongestionController {
   }
 
   #enterProbeRtt(sample: Readonly<AckSample>, windowBytes: number, reason: ProbeRttReason): void {
-    this.#windowBeforeProbeRtt = this.#window
+    this.#windowBeforeProbeRtt = this.windowBytes
     this.#probeRtt.start(windowBytes, reason)
-    this.#ackPhase = 'probe-stopping'
+    this.#probe.stop()
     this.#model.rounds.restart(sample.delivered)
     this.#enter('probe-rtt')
   }
@@ -458,7 +352,7 @@ export class Bbr implements CongestionController {
     switch (this.#probeRtt.reason) {
       case 'stale':
         minRtt.confirm(now)
-        this.#window = Math.max(this.#window, this.#windowBeforeProbeRtt)
+        this.#window.raiseTo(this.#windowBeforeProbeRtt)
         break
       case 'standing-queue':
         this.#queue.clear()
@@ -486,67 +380,5 @@ export class Bbr implements CongestionController {
     }
     this.#startDown(now)
     this.#enter('cruise')
-  }
-
-  #setPacing(sample: Readonly<AckSample>): void {
-    if (this.#state === 'compete') {
-      this.#pacingRate = (WINDOW_PACING_GAIN * this.#window) / sample.smoothedRttMs
-      return
-    }
-    if (!this.#hasBeenFull) {
-      // Until something is known: the initial window in a round trip.
-      const initial = initialWindow(this.#model.datagramBytes) / sample.smoothedRttMs
-      this.#pacingRate = Math.max(this.#pacingRate ?? 0, initial * PACING_GAIN.startup)
-    }
-    this.#pace(PACING_GAIN[this.#state])
-    const near = this.#model.nearBytes / sample.smoothedRttMs
-    if (near > (this.#pacingRate ?? 0)) this.#pacingRate = near
-  }
-
-  #pace(gain: number): void {
-    const rate = gain * PACING_MARGIN * this.#model.rate
-    if (this.#hasBeenFull || rate > (this.#pacingRate ?? 0)) this.#pacingRate = rate
-  }
-
-  #setWindow(ackedBytes: number): void {
-    const most = this.#mostInFlight
-    const { minBytes } = this.#model
-    let window = this.#window + ackedBytes
-    if (this.#hasBeenFull) window = Math.min(window, most)
-    else if (this.#window >= most && this.#delivered >= initialWindow(this.#model.datagramBytes))
-      window = this.#window
-    if (this.#state === 'compete') window = most
-    else if (this.#state === 'probe-rtt') window = Math.min(window, this.#probeRtt.windowBytes)
-    window = Math.min(window, this.#bound, MAX_WINDOW_BYTES)
-    this.#window = Math.max(window, minBytes)
-  }
-
-  get #mostInFlight(): number {
-    const { bdpBytes, aggregation, drainedBytes, cruisingBytes, datagramBytes } = this.#model
-    switch (this.#state) {
-      case 'startup':
-        return STARTUP_WINDOW_GAIN * bdpBytes + aggregation.extraBytes
-      case 'drain':
-      case 'down':
-        return drainedBytes
-      case 'cruise':
-      case 'refill':
-        return cruisingBytes
-      case 'up':
-        return Math.max(UP_WINDOW_GAIN * bdpBytes, cruisingBytes) + UP_EXTRA_PACKETS * datagramBytes
-      case 'probe-rtt':
-        return this.#probeRtt.windowBytes
-      case 'compete':
-        return Math.max(this.#competition.windowBytes, cruisingBytes)
-    }
-  }
-
-  // §5.6.4.7
-  get #bound(): number {
-    const { limit, shortTerm, datagramBytes } = this.#model
-    if (this.#state === 'startup' || this.#state === 'compete') return Infinity
-    const isLeavingRoom = this.#state === 'cruise' || this.#state === 'probe-rtt'
-    const cap = isLeavingRoom ? limit.withHeadroom(datagramBytes) : limit.bytes
-    return Math.min(cap, shortTerm.inFlightBytes)
   }
 }

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
-import { Bbr, type BbrState } from '../../../../src/reliable-udp/congestion/bbr/bbr.ts'
+import { Bbr } from '../../../../src/reliable-udp/congestion/bbr/bbr.ts'
+import type { BbrState } from '../../../../src/reliable-udp/congestion/bbr/state.ts'
 import { initialWindow } from '../../../../src/reliable-udp/congestion/controller.ts'
 import { SeededRandom } from '../../../sim/seeded-random.ts'
 import { ackOf, lossAt } from '../samples.ts'
