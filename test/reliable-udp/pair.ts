@@ -12,6 +12,7 @@ import type { ConnectionEvent } from '../../src/reliable-udp/connection-event.ts
 import type { ConnectionOptions } from '../../src/reliable-udp/connection-options.ts'
 import { Connection } from '../../src/reliable-udp/connection.ts'
 import { Link, type LinkConditions } from '../sim/link.ts'
+import { uniform } from '../../src/core/random.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 
 export const staticA = staticKeyFromSeed(new Uint8Array(32).fill(1))
@@ -34,6 +35,9 @@ export interface Side {
   onEvent: (event: ConnectionEvent) => void
   /** While it sleeps nothing is handled; afterwards everything at once. */
   asleepUntil: number
+  /** When its last turn was, and how long after its occasion the next one will be. */
+  turnAt: number
+  turnDelayMs: number
 }
 
 export interface PairOptions {
@@ -46,12 +50,16 @@ export interface PairOptions {
   readonly links?: { readonly ab: Link; readonly ba: Link }
   readonly a?: Partial<ConnectionOptions>
   readonly b?: Partial<ConnectionOptions>
+  /**
+   * How late real hosts are: what comes, and timers, is handled up to this long after, and together with all that came
+   * meanwhile. Absent: at once.
+   */
+  readonly turnMs?: number
 }
 
 interface Delivery {
   readonly at: number
   readonly order: number
-  readonly to: Side
   readonly from: Endpoint
   readonly bytes: Uint8Array
 }
@@ -72,13 +80,17 @@ export class Pair {
   /** Changes or drops (`undefined`) what is sent. */
   tamper: (from: Side, bytes: Uint8Array) => Uint8Array | undefined = (_from, bytes) => bytes
   #order = 0
-  #deliveries: Delivery[] = []
+  readonly #deliveries = new Map<Side, Delivery[]>()
+  readonly #turnMs: number
+  readonly #turns: SeededRandom
   #timeouts = new Map<Side, Instant | undefined>()
   #steps = 0
 
   constructor(options: PairOptions = {}) {
     const { seed = 1, pattern = 'IK', weather = CALM } = options
     this.random = new SeededRandom(seed)
+    this.#turnMs = options.turnMs ?? 0
+    this.#turns = this.random.fork('turns')
     this.now = 1_000_000 // no machine may take the clock's start for something
     this.linkAB = options.links?.ab ?? new Link(weather, this.random.fork('a to b'))
     this.linkBA =
@@ -214,40 +226,62 @@ export class Pair {
     const transit = link.transit(this.now, bytes.length + IP_OVERHEAD_BYTES)
     if (transit.kind === 'lost') return
     for (const at of transit.at) {
-      this.#insert({ at, order: this.#order++, to: other, from, bytes: Uint8Array.from(bytes) })
+      this.#insert(other, { at, order: this.#order++, from, bytes: Uint8Array.from(bytes) })
     }
   }
 
   // Sorted by time, then by order of sending; mostly appended.
-  #insert(delivery: Delivery): void {
-    let index = this.#deliveries.length
-    while (index > 0 && (this.#deliveries[index - 1]?.at ?? 0) > delivery.at) index--
-    this.#deliveries.splice(index, 0, delivery)
+  #insert(to: Side, delivery: Delivery): void {
+    const deliveries = this.#deliveries.get(to) ?? []
+    this.#deliveries.set(to, deliveries)
+    let index = deliveries.length
+    while (index > 0 && (deliveries[index - 1]?.at ?? 0) > delivery.at) index--
+    deliveries.splice(index, 0, delivery)
   }
 
   #next(): { readonly at: number; readonly run: () => void } | undefined {
-    let best: { at: number; run: () => void } | undefined
+    let best: { at: number; order: number; run: () => void } | undefined
     for (const side of [this.a, this.b]) {
       const timeout = this.#timeouts.get(side)
-      if (timeout === undefined) continue
-      const at = Math.max(timeout, side.asleepUntil, this.now)
-      if (best === undefined || at < best.at) best = { at, run: () => this.#wake(side) }
+      const at = timeout === undefined ? Infinity : this.#turnOf(side, timeout)
+      const bestAt = best?.at ?? Infinity
+      // Timers first, of what is due at the same instant.
+      if (at < bestAt || (at === bestAt && (best?.order ?? -1) >= 0))
+        best = { at, order: -1, run: () => this.#wake(side) }
+      const delivery = this.#deliveries.get(side)?.[0]
+      if (delivery === undefined) continue
+      const { order } = delivery
+      const comesAt = this.#turnOf(side, delivery.at)
+      const isFirst = best === undefined || comesAt < best.at
+      if (!isFirst && (comesAt > (best?.at ?? 0) || order > (best?.order ?? 0))) continue
+      best = { at: comesAt, order, run: () => this.#deliver(side) }
     }
-    const delivery = this.#deliveries[0]
-    if (delivery === undefined) return best
-    const at = Math.max(delivery.at, delivery.to.asleepUntil, this.now)
-    if (best !== undefined && best.at <= at) return best
-    return { at, run: () => this.#deliver() }
+    return best
+  }
+
+  /** When the side takes notice of what happens at `at`. */
+  #turnOf(side: Side, at: number): number {
+    const earliest = Math.max(at, side.asleepUntil)
+    if (earliest <= this.now && side.turnAt === this.now) return this.now
+    return Math.max(earliest + side.turnDelayMs, this.now)
+  }
+
+  #takeTurn(side: Side): void {
+    if (this.#turnMs === 0 || side.turnAt === this.now) return
+    side.turnAt = this.now
+    side.turnDelayMs = uniform(this.#turns) * this.#turnMs
   }
 
   #wake(side: Side): void {
+    this.#takeTurn(side)
     this.change(side, (now, connection) => connection.handleTimeout(now))
   }
 
-  #deliver(): void {
-    const delivery = this.#deliveries.shift()
+  #deliver(side: Side): void {
+    const delivery = this.#deliveries.get(side)?.shift()
     if (delivery === undefined) return
-    this.change(delivery.to, (now, connection) =>
+    this.#takeTurn(side)
+    this.change(side, (now, connection) =>
       connection.handleDatagram(now, delivery.from, delivery.bytes),
     )
   }
@@ -262,5 +296,7 @@ function newSide(name: 'a' | 'b', address: Endpoint, options: ConnectionOptions)
     sent: [],
     onEvent: () => undefined,
     asleepUntil: 0,
+    turnAt: -Infinity,
+    turnDelayMs: 0,
   }
 }

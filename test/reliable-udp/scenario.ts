@@ -80,16 +80,19 @@ export function percentile(sorted: readonly number[], share: number): number {
 export function shareBeside(
   other: ControllerFactory | undefined,
   conditions: LinkConditions,
-  seed = 1,
+  options: {
+    readonly seed?: number
+    /** How much sooner the other flow begins: by then it has a queue of its own. */
+    readonly headStartMs?: number
+  } = {},
 ): { readonly ours: number; readonly used: number } {
-  const bottleneck = bottleneckOf(conditions, seed)
-  const flows = [
-    bottleneck.join(),
-    bottleneck.join(other === undefined ? {} : { newController: other }),
-  ]
-  for (const flow of flows) bottleneck.startFile(flow)
+  const bottleneck = bottleneckOf(conditions, options.seed ?? 1)
+  const neighbour = bottleneck.join(other === undefined ? {} : { newController: other })
+  bottleneck.startFile(neighbour)
+  bottleneck.run(options.headStartMs ?? 0)
+  bottleneck.startFile(bottleneck.join())
   bottleneck.run(5000)
-  const [ours = 0, theirs = 0] = bottleneck.measure(12_000)
+  const [theirs = 0, ours = 0] = bottleneck.measure(12_000)
   const { rateBytesPerSecond = Infinity } = conditions
   return { ours: ours / (ours + theirs), used: (ours + theirs) / rateBytesPerSecond }
 }

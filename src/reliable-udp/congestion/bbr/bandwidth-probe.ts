@@ -21,6 +21,8 @@ export class BandwidthProbe {
   #wasTooHigh = false
   #isPrecautionary = false
   #rttMs = 0
+  /** What was believed before the probe, in bytes per ms; 0 when there was none since the last answer. */
+  #bandwidthBefore = 0
 
   constructor(model: PathModel, pipe: FullPipe) {
     this.#model = model
@@ -39,6 +41,7 @@ export class BandwidthProbe {
     this.#isSample = true
     this.#ackPhase = 'probe-starting'
     this.#rttMs = rounds.last.rttMs
+    this.#bandwidthBefore = this.#model.bandwidth.max
     this.#pipe.reset(sample.deliveryRate, PROBE_GROWTH)
     limit.steepen(windowBytes, datagramBytes)
   }
@@ -60,15 +63,18 @@ export class BandwidthProbe {
     return isOver
   }
 
-  /** Learns from an ACK. True when the last probe ended out of caution alone, and should be repeated now. */
+  /** Learns from an ACK. True when the probe that has now been answered should be repeated at once. */
   handleAck(sample: Readonly<AckSample>, isUp: boolean, windowBytes: number): boolean {
     const { rounds, bandwidth, background, limit, datagramBytes } = this.#model
     if (rounds.isStart && this.#ackPhase === 'probe-starting') this.#ackPhase = 'probe-feedback'
     if (rounds.isStart && this.#ackPhase === 'probe-stopping') {
+      const isWorthMore = this.#isPrecautionary || this.#hasFoundMore
+      const isQueueLong = rounds.last.rttMs > this.#model.standingRttMs
       this.#isSample = false
       this.#ackPhase = 'none'
+      this.#bandwidthBefore = 0
       if (!sample.isAppLimited) bandwidth.advance()
-      if (this.#isPrecautionary && !this.#wasTooHigh) return true
+      if (isWorthMore && !isQueueLong && !this.#wasTooHigh) return true
     }
     if (background.isExceeded(sample.lostSinceSentBytes, sample.sentInFlightBytes)) return false
     limit.raiseTo(sample.sentInFlightBytes)
@@ -91,6 +97,12 @@ export class BandwidthProbe {
     const arrived = sentInFlightBytes - lostSinceSentBytes
     limit.set(Math.max(arrived, Math.min(bdpBytes, windowBytes) * BETA))
     return true
+  }
+
+  // A queue ended it although the rate had grown: the queue is somebody else's too, or was a moment's.
+  get #hasFoundMore(): boolean {
+    const before = this.#bandwidthBefore
+    return before > 0 && this.#model.bandwidth.max >= before * PROBE_GROWTH
   }
 
   #hasFoundEnd(sample: Readonly<AckSample>, windowBytes: number, rounds: number): boolean {

@@ -29,6 +29,9 @@ import { type BbrState, isCycling, isProbing } from './state.ts'
 import { UndoState } from './undo-state.ts'
 import { Window } from './window.ts'
 
+/** A queue of which so much goes with ours was ours. The rest may be packets that a slower path now takes longer to send. */
+const GONE_SHARE = 0.8
+
 /** §5.3.2: a drain that takes longer was based on a wrong bandwidth. */
 const DRAIN_ROUNDS = 3
 
@@ -52,6 +55,8 @@ export class Bbr implements CongestionController {
   #delivered = 0
   #isIdleRestart = false
   #probesSoon = false
+  /** A queue ended start-up, and nothing since then has shown what share of the path is ours. */
+  #isNew = false
 
   constructor(datagramBytes: number, random: Random) {
     this.#model = new PathModel(datagramBytes)
@@ -166,7 +171,8 @@ export class Bbr implements CongestionController {
     if (!last.isAppLimited && (this.#state === 'startup' || this.#state === 'up'))
       this.#pipe.handleRound(last.bandwidth)
     this.#judgeLoss()
-    this.#judgeQueue(sample)
+    if (this.#probesSoon && this.#state === 'cruise') this.#judgeStartup(sample)
+    else this.#judgeQueue(sample)
   }
 
   #judgeLoss(): void {
@@ -184,6 +190,15 @@ export class Bbr implements CongestionController {
     if (!background.isExceeded(lostBytes, lostBytes + ackedBytes)) return
     shortTerm.lowerBandwidth(rounds.last.bandwidth, bandwidth.max)
     shortTerm.lowerInFlight(volume, this.windowBytes)
+  }
+
+  // A queue ended start-up, and was drained: a round later it must be gone, if it was ours.
+  #judgeStartup(sample: Readonly<AckSample>): void {
+    const { rounds, minRtt, recentRtt } = this.#model
+    if (recentRtt.leastMs <= minRtt.ms + FULL_RTT_RISE_MS) return
+    this.#probesSoon = false
+    this.#queue.suspect(rounds.last, this.windowBytes)
+    this.#enterProbeRtt(sample, this.#model.probeRttBytes, 'after-startup')
   }
 
   #judgeQueue(sample: Readonly<AckSample>): void {
@@ -242,6 +257,7 @@ export class Bbr implements CongestionController {
     } else if (!this.#pipe.isFull && !isQueued) return
     // Ended by a queue alone: it may have been somebody else's, so we soon look again.
     this.#probesSoon = isQueued && !this.#pipe.isFull
+    this.#isNew = this.#probesSoon
     this.#hasBeenFull = true
     this.#enter('drain')
   }
@@ -287,8 +303,11 @@ export class Bbr implements CongestionController {
   #checkProbeTime(now: Instant): boolean {
     if (this.#queue.isStanding) return false
     const target = Math.min(this.#model.bdpBytes, this.windowBytes) / this.#model.datagramBytes
-    const isSoon = this.#probesSoon && this.#state === 'cruise'
-    if (!isSoon && !this.#wait.isOver(now, target)) return false
+    const isSoon = this.#probesSoon && this.#state === 'cruise' && this.#stateRounds > 0
+    if (!isSoon) {
+      if (!this.#wait.isOver(now, target)) return false
+      this.#isNew = false
+    }
     this.#startRefill()
     return true
   }
@@ -335,6 +354,12 @@ export class Bbr implements CongestionController {
     if (this.#probeRtt.isDone(sample.now)) this.#leaveProbeRtt(sample.now)
   }
 
+  // Nearly all of a long queue went when we made room, though what is left is more than timers explain.
+  #hasQueueGone(rttMs: number): boolean {
+    if (this.#probeRtt.reason === 'competing' || this.#probeRtt.reason === 'stale') return false
+    return this.#queue.rttMs - rttMs >= GONE_SHARE * (this.#queue.rttMs - this.#model.minRtt.ms)
+  }
+
   #enterProbeRtt(sample: Readonly<AckSample>, windowBytes: number, reason: ProbeRttReason): void {
     this.#windowBeforeProbeRtt = this.windowBytes
     this.#probeRtt.start(windowBytes, reason)
@@ -344,22 +369,29 @@ export class Bbr implements CongestionController {
   }
 
   #leaveProbeRtt(now: Instant): void {
-    const { minRtt, shortTerm, bandwidth, emptyRttMs, standingRttMs } = this.#model
+    const { minRtt, shortTerm, bandwidth, emptyRttMs } = this.#model
     const { rttMs } = this.#probeRtt
-    const isOurs = rttMs <= emptyRttMs
-    const isTheirs = rttMs > standingRttMs
+    const isAfterStartup = this.#probeRtt.reason === 'after-startup'
+    const isOurs = rttMs <= emptyRttMs || this.#hasQueueGone(rttMs)
+    const isTheirs = !isOurs && rttMs > this.#model.foreignRttMs(this.#queue.rate, isAfterStartup)
     shortTerm.reset()
     switch (this.#probeRtt.reason) {
       case 'stale':
         minRtt.confirm(now)
         this.#window.raiseTo(this.#windowBeforeProbeRtt)
         break
+      case 'after-startup':
       case 'standing-queue':
         this.#queue.clear()
         // In between it is another flow like ours, which keeps it within bounds.
         if (isOurs) bandwidth.replace(this.#queue.rate)
         if (isTheirs) {
-          this.#competition.start(now, this.#queue.windowBefore)
+          this.#competition.start(now, {
+            windowBytes: this.#queue.windowBefore,
+            rttMs,
+            isNew: this.#isNew,
+          })
+          this.#isNew = false
           this.#enter('compete')
           return
         }
@@ -380,5 +412,6 @@ export class Bbr implements CongestionController {
     }
     this.#startDown(now)
     this.#enter('cruise')
+    if (isAfterStartup) this.#startRefill()
   }
 }

@@ -15,14 +15,32 @@ const RANDOM_CHECK_MS = 1000
 /** After so many looks, half a minute, it is believed that not others but the path made the round trips longer. */
 const MOST_CHECKS = 10
 
-/** A quarter more each round trip (RFC 9406's careful slow start): half of what a joining TCP dares. */
-const JOINING_DIVISOR = 4
+/**
+ * Whoever comes from cruising has a share already, and takes a quarter more each round trip (RFC 9406's careful slow start).
+ * A new flow has next to none and doubles, as a new TCP does.
+ */
+const JOINING_GROWTH = 1 / 4
+const NEW_GROWTH = 1
+
+/** It ends at the first loss; or, where nothing is ever lost, when the round trip is so many times what the others made it. */
+const MOST_RTT_GROWTH = 2
+
+/** How we came to compete. */
+export interface Joining {
+  readonly windowBytes: number
+  /** With little of ours in the queue. */
+  readonly rttMs: number
+  /** From start-up: there is no share yet. */
+  readonly isNew: boolean
+}
 
 export class Competition {
   readonly #random: Random
   readonly #cubic: Cubic
   #isOn = false
   #isJoining = false
+  #growth = JOINING_GROWTH
+  #mostRttMs = 0
   #window = 0
   #checkAt = 0
   #checks = 0
@@ -41,10 +59,12 @@ export class Competition {
     return this.#isJoining ? this.#window : this.#cubic.windowBytes
   }
 
-  start(now: Instant, windowBytes: number): void {
+  start(now: Instant, { windowBytes, rttMs, isNew }: Joining): void {
     this.#isOn = true
     this.#checks = 0
     this.#isJoining = true
+    this.#growth = isNew ? NEW_GROWTH : JOINING_GROWTH
+    this.#mostRttMs = MOST_RTT_GROWTH * rttMs
     this.#window = windowBytes
     this.#waitForCheck(now)
   }
@@ -71,16 +91,19 @@ export class Competition {
   handleAck(sample: Readonly<AckSample>): void {
     if (!this.#isOn) return
     if (!this.#isJoining) this.#cubic.handleAck(sample)
-    else if (sample.isWindowLimited) this.#window += sample.growthBytes / JOINING_DIVISOR
+    else if (sample.rttMs - sample.ackDelayMs > this.#mostRttMs) this.#haveJoined()
+    else if (sample.isWindowLimited) this.#window += sample.growthBytes * this.#growth
   }
 
   handleLoss(sample: Readonly<LossSample>): void {
     if (!this.#isOn) return
-    if (this.#isJoining && sample.isNewEpisode) {
-      this.#isJoining = false
-      this.#cubic.continueAt(this.#window)
-    }
+    if (this.#isJoining && sample.isNewEpisode) this.#haveJoined()
     this.#cubic.handleLoss(sample)
+  }
+
+  #haveJoined(): void {
+    this.#isJoining = false
+    this.#cubic.continueAt(this.#window)
   }
 
   handleSpuriousLoss(): void {

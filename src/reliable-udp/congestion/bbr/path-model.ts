@@ -50,12 +50,16 @@ const STANDING_SLACK_MS = 2
 const EMPTY_SHARE = 0.25
 const EMPTY_SLACK_MS = 2
 
+/** What another flow like us may leave of it, which keeps it as short as we do. */
+const FOREIGN_SHARE = 0.5
+
 /**
  * On slow links a packet is a queue: at 256 kbit/s each takes 46 ms, and the least round trip was that of a small one. So
  * many of ours may be on their way out at once, in general and with half a pipe in flight.
  */
-const STANDING_PACKETS = 4
-const EMPTY_PACKETS = 3
+const STANDING_PACKETS = 3
+const EMPTY_PACKETS = 2
+const FOREIGN_PACKETS = 3
 
 export class PathModel {
   readonly rounds = new Rounds()
@@ -120,10 +124,26 @@ export class PathModel {
     return this.minRtt.ms + STANDING_FACTOR * this.headroomMs + STANDING_SLACK_MS + packetsMs
   }
 
+  /** A queue that is no longer than this while we cruise is what timers and packets make of none. */
+  get toleratedRttMs(): number {
+    return this.minRtt.ms + EMPTY_SLACK_MS + this.#packetMs
+  }
+
   /** No longer than this with half a pipe in flight: nobody else has a queue here. */
   get emptyRttMs(): number {
     const slackMs = Math.max(EMPTY_SHARE * this.headroomMs, EMPTY_SLACK_MS)
     return this.minRtt.ms + slackMs + EMPTY_PACKETS * this.#packetMs
+  }
+
+  /**
+   * Longer than this with half a pipe in flight: others fill the queue. One like us leaves less of it; but to a new flow, of
+   * which it knows nothing yet, all that it may. `rate`: what the path delivered of late; it may have become slower, and
+   * its packets longer, since the bandwidth was measured.
+   */
+  foreignRttMs(rate: number, isNew: boolean): number {
+    const share = isNew ? 1 : FOREIGN_SHARE
+    const packetsMs = (FOREIGN_PACKETS * this.#datagramBytes) / Math.max(rate, 1)
+    return this.minRtt.ms + share * this.headroomMs + packetsMs
   }
 
   /** The whole pipe, and what the hosts and their ACKs hold back: nothing of it waits in the path. */
@@ -151,7 +171,8 @@ export class PathModel {
   /** What an ACK says of rates, rounds and aggregation. The least round trip is updated after the states are. */
   handleAck(sample: Readonly<AckSample>, windowBytes: number, isStartup: boolean): void {
     const queueRttMs = sample.rttMs === 0 ? 0 : sample.rttMs - sample.ackDelayMs
-    if (queueRttMs > 0) this.recentRtt.add(queueRttMs)
+    if (queueRttMs > 0)
+      this.recentRtt.add(sample.now, queueRttMs, Math.min(this.minRtt.ms, queueRttMs))
     this.rounds.handleAck(sample, queueRttMs)
     this.bandwidth.update(sample.deliveryRate, sample.isAppLimited)
     const { count } = this.rounds

@@ -9,8 +9,8 @@ import type { Rounds } from './rounds.ts'
 /** §2.13: long enough for flows of different round trips to overlap, and 1 % of the time at half the rate. */
 const DURATION_MS = 200
 
-/** The least round trip is stale; a queue stands; we compete, and perhaps nobody else does any more. */
-export type ProbeRttReason = 'stale' | 'standing-queue' | 'competing'
+/** The least round trip is stale; a queue stands, or did in start-up; we compete, and perhaps nobody else does any more. */
+export type ProbeRttReason = 'stale' | 'standing-queue' | 'after-startup' | 'competing'
 
 export class ProbeRtt {
   #window = 0

@@ -12,6 +12,7 @@ export type QueueVerdict = 'none' | 'standing' | 'worth-a-look' | 'gone'
 export class StandingQueue {
   #rounds = 0
   #rate = 0
+  #rttMs = 0
   #windowBefore = 0
 
   get isStanding(): boolean {
@@ -21,6 +22,11 @@ export class StandingQueue {
   /** What the path delivered while the queue stood, in bytes per ms: as it never emptied, exactly what there is for us. */
   get rate(): number {
     return this.#rate
+  }
+
+  /** The round trip with it. */
+  get rttMs(): number {
+    return this.#rttMs
   }
 
   /** The window when it was seen first. */
@@ -38,11 +44,22 @@ export class StandingQueue {
     }
     if (!this.isStanding) this.#windowBefore = windowBytes
     this.#rounds += 1
-    this.#rate = round.bandwidth
+    this.#note(round)
     return this.#rounds >= ROUNDS_BEFORE_LOOK ? 'worth-a-look' : 'standing'
+  }
+
+  /** There may be one: a look will tell. */
+  suspect(round: Readonly<Round>, windowBytes: number): void {
+    this.#windowBefore = windowBytes
+    this.#note(round)
   }
 
   clear(): void {
     this.#rounds = 0
+  }
+
+  #note(round: Readonly<Round>): void {
+    this.#rate = round.bandwidth
+    this.#rttMs = round.rttMs
   }
 }

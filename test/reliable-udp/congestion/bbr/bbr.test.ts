@@ -42,7 +42,7 @@ const transitions: readonly {
     when: 'they are gone',
     change: { foreignQueueMs: 0 },
     to: 'cruise',
-    rounds: [20, 130],
+    rounds: [12, 130],
   },
   {
     from: 'cruise',
@@ -56,6 +56,7 @@ const transitions: readonly {
 function pathIn(state: BbrState): Path {
   const path = new Path()
   if (state === 'compete') {
+    path.roundsUntil('up')
     path.roundsUntil('cruise')
     path.circumstances.foreignQueueMs = 45
   }
@@ -182,6 +183,42 @@ describe('Bbr', () => {
 
     assert.ok(taken < 20, `${taken} rounds`)
     assert.ok((path.bbr.pacingRate ?? 0) > 0.8 * 10_000, `${path.bbr.pacingRate}`)
+  })
+
+  it('competes at once where others filled the queue while it started, doubling as a new flow does', () => {
+    const path = new Path()
+    path.round()
+    path.circumstances.foreignQueueMs = 80
+    const taken = path.roundsUntil('compete')
+    const before = path.bbr.windowBytes
+    path.round()
+    path.round()
+
+    assert.ok(taken < 12, `${taken} rounds`)
+    assert.ok(path.bbr.windowBytes > 1.6 * before, `${before} → ${path.bbr.windowBytes} bytes`)
+  })
+
+  it('repeats a probe at once while it finds more', () => {
+    const path = pathIn('cruise')
+    path.circumstances.bandwidth = 2500 * 1.2
+    path.roundsUntil('up')
+    path.roundsUntil('down')
+
+    const taken = path.roundsUntil('refill')
+    assert.ok(taken <= 3, `${taken} rounds`)
+    path.roundsUntil('up')
+    path.roundsUntil('cruise')
+    assert.ok(path.roundsUntil('refill') > 20, 'there is no more')
+  })
+
+  it('takes a queue for its own when nearly all of it goes in a look, though some is left', () => {
+    const path = pathIn('cruise')
+    path.circumstances.bandwidth = 625
+    path.roundsUntil('probe-rtt')
+    path.circumstances.rttMs = 70 // packets take longer now
+    while (path.bbr.state === 'probe-rtt') path.round()
+
+    assert.equal(path.bbr.state, 'cruise')
   })
 
   it('sets a limit where a probe lost too much, and leaves room below it', () => {
