@@ -9,11 +9,19 @@ import { type Identity, identityFromSeed } from '../../src/crypto/identity.ts'
 import { type StaticKey, staticKeyFromSeed } from '../../src/crypto/static-key.ts'
 import { PeerEndpoint } from '../../src/daemon/peer-endpoint.ts'
 import type { PeerEndpointEvent } from '../../src/daemon/peer-events.ts'
-import type { Candidate, DeviceKeys, Introduced } from '../../src/protocol/server/messages.ts'
+import type {
+  Candidate,
+  DeviceKeys,
+  Introduced,
+  RelayOffer,
+  Relays,
+} from '../../src/protocol/server/messages.ts'
 import type { NatProfile } from '../../src/protocol/server/nat-profile.ts'
 import { Relay } from '../../src/server/relay.ts'
 import { RelayTickets } from '../../src/server/relay-tickets.ts'
 import { ServerTime } from '../../src/server/server-time.ts'
+import { StunWitness } from '../../src/server/stun-witness.ts'
+import { UdpService } from '../../src/server/udp-service.ts'
 import { BindingServer } from '../../src/stun/binding-server.ts'
 import { type BindingSocket, bindingSocketId } from '../../src/stun/binding-sockets.ts'
 import type { PathPolicy } from '../../src/traversal/candidate.ts'
@@ -82,6 +90,8 @@ export interface SceneOptions {
    */
   readonly crossing?: 'first' | 'both'
   readonly serverDelayMs?: number
+  /** A relay elsewhere that is nearer than the server. */
+  readonly hasNearRelay?: boolean
 }
 
 /** One daemon's network half. It may be restarted: then it has forgotten everything but its keys. */
@@ -187,6 +197,7 @@ export class PeerSide {
       endpoint.setAccount(now, this.number)
       endpoint.setServerTime(now, WALL_MS + world.now)
       endpoint.setStunServers(now, this.#scene.stun)
+      endpoint.setRelays(now, this.#scene.stun[0], this.#scene.relays)
       endpoint.setNatProfile(now, this.options.profile)
       endpoint.setPolicy(now, otherOf(this.number), this.options.policy ?? 'auto')
     })
@@ -244,6 +255,9 @@ export class PeerScene {
   readonly #serverHost: Host
   readonly #tickets: RelayTickets
   readonly #newRelay: () => Relay
+  readonly #relayId: Uint8Array
+  /** The relay elsewhere, where there is one. */
+  readonly near: NearRelay | undefined
   #relayRunning: Running
   /** Introductions that wait for their answer, by session. */
   readonly #standing = new Map<string, Standing>()
@@ -257,12 +271,14 @@ export class PeerScene {
     const time = new ServerTime({ now: () => instant(0), wallNow: () => WALL_MS })
     const signer = deviceOf(99).identity
     const relayId = random.bytes(8)
+    this.#relayId = relayId
     this.#tickets = new RelayTickets({ signer, relayId, time })
     const cookieSecret = random.bytes(32)
     const ticketKeys = [signer.publicKey]
     this.#newRelay = () => new Relay({ relayId, ticketKeys, cookieSecret, random, time })
     this.relay = this.#newRelay()
     this.#relayRunning = world.attach(this.#serverHost, this.relay, RELAY)
+    this.near = options.hasNearRelay === true ? runNearRelay(world, signer.publicKey) : undefined
     this.alice = new PeerSide(this, ALICE, alice, {
       router: '198.51.100.1',
       inside: '192.168.1.5',
@@ -275,6 +291,11 @@ export class PeerScene {
     })
     this.alice.peer = BOB
     this.bob.peer = ALICE
+  }
+
+  /** What the server says of relays at the login. */
+  get relays(): Relays | undefined {
+    return this.near && { own: this.#relayId, offers: [this.near.offer] }
   }
 
   get sides(): readonly [PeerSide, PeerSide] {
@@ -368,7 +389,7 @@ export class PeerScene {
       return
     }
     this.#standing.set(toHex(wanted.session), { asker, wanted, at: this.world.now })
-    this.#tell(other, asker, wanted, false)
+    this.#tell(other, asker, wanted, { isAnswer: false, relay: wanted.relay })
   }
 
   #answer(answerer: PeerSide, wanted: Wanted): void {
@@ -379,17 +400,24 @@ export class PeerScene {
       return
     }
     this.#standing.delete(toHex(wanted.session))
-    this.#tell(asker, answerer, wanted, true)
-    this.#tell(answerer, asker, standing.wanted, true)
+    const { relay } = standing.wanted
+    this.#tell(asker, answerer, wanted, { isAnswer: true, relay })
+    this.#tell(answerer, asker, standing.wanted, { isAnswer: true, relay })
   }
 
   #refuse(side: PeerSide, wanted: Wanted): void {
     this.#later(() => side.change((now) => side.endpoint.introduceRefused(now, wanted.session)))
   }
 
-  #tell(to: PeerSide, from: PeerSide, said: Wanted, isAnswer: boolean): void {
+  #tell(
+    to: PeerSide,
+    from: PeerSide,
+    said: Wanted,
+    { isAnswer, relay }: { readonly isAnswer: boolean; readonly relay: Uint8Array | undefined },
+  ): void {
     const [a, b] = [this.alice.device.identity.publicKey, this.bob.device.identity.publicKey]
-    const ticket = this.#tickets.issue(instant(this.world.now), said.session, a, b)
+    const ticket = this.#tickets.issue(instant(this.world.now), said.session, a, b, relay)
+    const endpoint = relay === undefined ? RELAY : (this.near?.offer.endpoint ?? RELAY)
     const message: Introduced = {
       kind: 'introduced',
       from: from.number,
@@ -400,7 +428,7 @@ export class PeerScene {
       ...(said.nat === undefined ? {} : { nat: said.nat }),
       device: from.options.introducedAs ?? from.device.keys,
       startInMs: isAnswer ? 150 : 0,
-      ...(this.#options.hasRelay === false ? {} : { relay: { endpoint: RELAY, ticket } }),
+      ...(this.#options.hasRelay === false ? {} : { relay: { endpoint, ticket } }),
     }
     this.#later(() => {
       if (to.host.isSuspended) return
@@ -434,6 +462,33 @@ export class PeerScene {
     const [first, , third] = sockets
     return [first, third].flatMap((socket) => (socket === undefined ? [] : [socket.endpoint]))
   }
+}
+
+export interface NearRelay {
+  readonly host: Host
+  readonly offer: RelayOffer
+  readonly relay: Relay
+}
+
+/** STUN and relay on one port, as `holler-server --role relay` has them, a millisecond from the backbone. */
+function runNearRelay(world: World, ticketKey: Uint8Array): NearRelay {
+  const address = '203.0.113.9'
+  const host = world.host('near relay', { addresses: [address], link: { latencyMs: 1 } })
+  const endpoint: Endpoint = { family: 4, address, port: 3478 }
+  const { random } = host
+  const [id, cookieSecret] = [random.bytes(8), random.bytes(32)]
+  const time = new ServerTime({ now: () => instant(0), wallNow: () => WALL_MS })
+  const options = { relayId: id, ticketKeys: [ticketKey], cookieSecret, random, time }
+  const relay = new Relay(options)
+  const socket = { id: bindingSocketId(1, 1), endpoint }
+  const service = new UdpService({
+    relay,
+    stun: new BindingServer({ sockets: [socket] }),
+    witness: new StunWitness(random.bytes(32)),
+  })
+  world.attach(host, service, { sockets: { [String(socket.id)]: endpoint } })
+  const offer = { id, endpoint, host: address, tlsPort: 7443, pin: random.bytes(32) }
+  return { host, offer, relay }
 }
 
 function streamAtRelay(socket: SocketId, { number }: PeerSide): SocketId {

@@ -16,7 +16,7 @@ import {
   pinned,
   WordCounter,
 } from './chat-server.ts'
-import { inParallel, until } from './usage.ts'
+import { inParallel, pause, until } from './usage.ts'
 
 const HOST = 'localhost'
 const PASSWORD = 'everybody'
@@ -225,7 +225,7 @@ export const ejabberd: Recipe = {
   },
   async seed(ports, users) {
     const call = async (command: string, body: object): Promise<void> => {
-      const answer = await fetch(`http://127.0.0.1:${ports.http}/api/${command}`, {
+      const answer = await fetchAgain(`http://127.0.0.1:${ports.http}/api/${command}`, {
         method: 'POST',
         headers: { connection: 'close' }, // it closes kept ones while the next request is on its way
         body: JSON.stringify(body),
@@ -259,6 +259,18 @@ export const ejabberd: Recipe = {
       .filter(isOurs)
       .map(Number)[0]
   },
+}
+
+/** It now and then closes a connection that it has just accepted. */
+async function fetchAgain(url: string, request: RequestInit): Promise<Response> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fetch(url, request)
+    } catch (error) {
+      if (attempt === 8) throw new Error(`No answer from ${url}`, { cause: error })
+      await pause(250 * attempt)
+    }
+  }
 }
 
 function nodeOf(directory: string): string {
