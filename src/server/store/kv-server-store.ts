@@ -8,7 +8,7 @@
  * | `account/NUMBER` | the account |
  * | `handle/HANDLE` | whose handle it is |
  * | `devices/NUMBER` | the devices it has logged in from |
- * | `roster/NUMBER/BUDDY` | one side of a pair; the other side is `roster/BUDDY/NUMBER`, always written with it |
+ * | `roster/NUMBER/BUDDY` | one side of a pair; the other side is `roster/BUDDY/NUMBER`, always written with it (`kv-roster.ts`) |
  * | `roster-head/…`, `roster-log/…` | the versions of lists (`roster-log.ts`) |
  * | `profile/NUMBER` | what an account says of itself |
  * | `session/…`, `epoch/…` | sessions that have not ended (`kv-session-store.ts`) |
@@ -20,20 +20,15 @@
  * Changes run one after another, so that what a change has read still holds when it writes; reads run beside them.
  */
 import { z } from 'zod'
-import { equalBytes, toHex } from '../../core/bytes.ts'
+import { equalBytes } from '../../core/bytes.ts'
 import { HollerError } from '../../core/holler-error.ts'
-import type { Store, StoreChange } from '../../core/store.ts'
-import type {
-  AccountNumber,
-  BuddyState,
-  DeviceKeys,
-  RosterVersion,
-} from '../../protocol/server/messages.ts'
+import type { Store } from '../../core/store.ts'
+import type { AccountNumber, DeviceKeys, RosterVersion } from '../../protocol/server/messages.ts'
 import type { Handle } from '../handle.ts'
-import { numbersUnder } from './keys.ts'
 import { KvAdminStore } from './kv-admin-store.ts'
 import { KvKeyStore } from './kv-key-store.ts'
 import { KvMailStore } from './kv-mail-store.ts'
+import { KvRoster, type RosterLimits } from './kv-roster.ts'
 import { KvSessionStore } from './kv-session-store.ts'
 import { MAIL_LIMITS, type MailLimits } from './mail-store.ts'
 import { newAccount } from './new-account.ts'
@@ -47,9 +42,6 @@ import {
   handleKey,
   handleRecord,
   profileKey,
-  rosterKey,
-  rosterPrefix,
-  rosterRecord,
 } from './server-records.ts'
 import {
   type Account,
@@ -57,9 +49,7 @@ import {
   MAX_DEVICES,
   MAX_PENDING_IN,
   MAX_ROSTER,
-  mirrored,
   type NewAccount,
-  type OwnFacts,
   type Person,
   type Profile,
   type Relation,
@@ -86,11 +76,7 @@ const profileRecord = z.object({ name: z.string(), text: z.string(), isListed: z
 
 const NO_PROFILE: Profile = { name: '', text: '', isListed: false }
 
-type RosterSide = z.output<typeof rosterRecord>
-
-export interface StoreLimits {
-  readonly roster: number
-  readonly pendingIn: number
+export interface StoreLimits extends RosterLimits {
   readonly mail: MailLimits
   readonly invites?: number
 }
@@ -127,10 +113,9 @@ class KvServerStore implements ServerStore {
   readonly keys: KvKeyStore
   readonly sessions: KvSessionStore
   readonly admin: KvAdminStore
-  readonly #log: RosterLog
+  readonly #roster: KvRoster
   readonly #store: Store
   readonly #records: Records
-  readonly #limits: StoreLimits
 
   constructor(store: Store, limits: StoreLimits, onDamage?: OnDamage) {
     this.keys = new KvKeyStore(store, onDamage)
@@ -138,13 +123,13 @@ class KvServerStore implements ServerStore {
     this.sessions = new KvSessionStore(store)
     this.#store = store
     this.#records = new Records(store, onDamage)
-    this.#log = new RosterLog(this.#records)
-    this.#limits = limits
+    const [records, log] = [this.#records, new RosterLog(this.#records)]
     const { mail, keys } = this
+    this.#roster = new KvRoster({ records, log, mail, people: this, limits })
     const mostInvites = limits.invites
     this.admin = new KvAdminStore({
-      records: this.#records,
-      log: this.#log,
+      records,
+      log,
       mail,
       keys,
       ...(mostInvites === undefined ? {} : { mostInvites }),
@@ -205,41 +190,22 @@ class KvServerStore implements ServerStore {
       const present = await this.devices(number)
       const others = present.filter(({ identity }) => !equalBytes(identity, device.identity))
       const devices = [device, ...others].slice(0, MAX_DEVICES)
-      const buddies = (await this.#rosterSides(number)).filter(({ state }) => state === 'accepted')
-      const what = `device ${toHex(device.identity)} ${toHex(device.static)}`
-      const news = new Map<AccountNumber, SideNews>() // ≤ MAX_ROSTER
-      const logged: StoreChange[] = []
-      for (const { number: buddy } of buddies) {
-        const { version, changes } = await this.#log.changed(buddy, number, what)
-        const side = await this.#records.read(rosterRecord, rosterKey(buddy, number))
-        news.set(buddy, sideNews(version, side))
-        logged.push(...changes)
-      }
+      const { news, changes } = await this.#roster.deviceChanged(number, device)
       await this.#records.write([
         putRecord(devicesRecord, devicesKey(number), { devices }),
         ...(await this.keys.logged(number, device)),
-        ...logged,
+        ...changes,
       ])
       return news
     })
   }
 
-  async roster(number: AccountNumber): Promise<readonly RosterRecord[]> {
-    const sides = await this.#rosterSides(number)
-    return await Promise.all(sides.map((side) => this.#withDevice(side)))
+  roster(number: AccountNumber): Promise<readonly RosterRecord[]> {
+    return this.#roster.list(number)
   }
 
-  async rosterSince(number: AccountNumber, known?: RosterVersion): Promise<RosterNews> {
-    // The version first: what changes while we read is told once more, rather than never.
-    const version = await this.#log.version(number)
-    const changes = known === undefined ? undefined : await this.#log.since(number, known)
-    const sides = await this.#rosterSides(number)
-    const states = new Map(sides.map((side) => [side.number, listedState(side)]))
-    const isTold = (side: RosterSide): boolean => changes?.includes(side.number) ?? true
-    const entries = await Promise.all(sides.filter(isTold).map((side) => this.#withDevice(side)))
-    if (changes === undefined) return { version, states, news: { kind: 'whole', entries } }
-    const removed = changes.filter((of) => !states.has(of))
-    return { version, states, news: { kind: 'changes', changed: entries, removed } }
+  rosterSince(number: AccountNumber, known?: RosterVersion): Promise<RosterNews> {
+    return this.#roster.since(number, known)
   }
 
   note(
@@ -247,15 +213,7 @@ class KvServerStore implements ServerStore {
     number: AccountNumber,
     facts: FactChange,
   ): ReturnType<ServerStore['note']> {
-    return this.#records.inOrder(async () => {
-      const key = rosterKey(owner, number)
-      const before = await this.#records.read(rosterRecord, key)
-      if (before === undefined) return undefined
-      const side = { ...before, own: ownFacts({ ...before.own, ...facts }) }
-      const { version, changes } = await this.#log.changed(owner, number, JSON.stringify(side.own))
-      await this.#records.write([putRecord(rosterRecord, key, side), ...changes])
-      return { record: await this.#withDevice(side), version }
-    })
+    return this.#roster.note(owner, number, facts)
   }
 
   changeRelation(
@@ -263,51 +221,7 @@ class KvServerStore implements ServerStore {
     second: Person,
     decide: (present: Relation) => RelationChange,
   ): Promise<RelationOutcome> {
-    return this.#records.inOrder(async () => {
-      const [side, otherSide] = [await this.#side(first, second), await this.#side(second, first)]
-      const before: Relation = side?.state ?? 'none'
-      const otherBefore: Relation = otherSide?.state ?? 'none'
-      const change = decide(before)
-      const [after, otherAfter] = afterwards(before, otherBefore, change.relation)
-      const sides = { before, after, otherBefore, otherAfter }
-      if (after === before) return { kind: 'done', ...sides }
-      if (before === 'none') {
-        const isThere = [await this.account(first.number), await this.account(second.number)]
-        if (isThere.includes(undefined)) return { kind: 'gone' }
-        const whose = await this.#whoseListIsFull(first, second, after)
-        if (whose !== undefined) return { kind: 'full', whose }
-      }
-      const devices = after === 'accepted' ? await this.#devicesOf(first, second) : {}
-      const firstLog = await this.#log.changed(first.number, second.number, after)
-      // Who is blocked must not see that anything has happened; who blocks is told nothing new, at worst.
-      const isOtherToldOf = otherAfter !== otherBefore || otherAfter === 'blocked'
-      const secondLog = isOtherToldOf
-        ? await this.#log.changed(second.number, first.number, otherAfter)
-        : undefined
-      // Both sides in any case, though one may be as before: a write must not tell by its length who is blocked.
-      const changes = [
-        sideChange(first, second, { relation: after, note: '', own: side?.own }),
-        sideChange(second, first, {
-          relation: otherAfter,
-          note: change.note ?? '',
-          own: otherSide?.own,
-        }),
-        ...firstLog.changes,
-        ...(secondLog?.changes ?? []),
-      ]
-      if (after === 'blocked') {
-        await this.mail.forgetBetween(first.number, second.number, (mail) =>
-          this.#records.write([...changes, ...mail]),
-        )
-      } else await this.#records.write(changes)
-      return {
-        kind: 'done',
-        ...sides,
-        first: sideNews(firstLog.version, side),
-        ...(secondLog && { second: sideNews(secondLog.version, otherSide) }),
-        ...devices,
-      }
-    })
+    return this.#roster.changeRelation(first, second, decide)
   }
 
   async profile(number: AccountNumber): Promise<Profile> {
@@ -337,97 +251,5 @@ class KvServerStore implements ServerStore {
       this.sessions.idle(),
     ])
     await this.#store.close()
-  }
-
-  async #side(of: Person, to: Person): Promise<RosterSide | undefined> {
-    return await this.#records.read(rosterRecord, rosterKey(of.number, to.number))
-  }
-
-  async #devicesOf(
-    first: Person,
-    second: Person,
-  ): Promise<{ firstDevice?: DeviceKeys; secondDevice?: DeviceKeys }> {
-    const [firstDevice] = await this.devices(first.number)
-    const [secondDevice] = await this.devices(second.number)
-    return {
-      ...(firstDevice === undefined ? {} : { firstDevice }),
-      ...(secondDevice === undefined ? {} : { secondDevice }),
-    }
-  }
-
-  async #whoseListIsFull(
-    first: Person,
-    second: Person,
-    relation: Relation,
-  ): Promise<'first' | 'second' | undefined> {
-    if (await this.#isFull(first.number, relation)) return 'first'
-    if (relation === 'blocked') return undefined // nothing is added on the other side
-    return (await this.#isFull(second.number, mirrored(relation))) ? 'second' : undefined
-  }
-
-  async #isFull(number: AccountNumber, added: Relation): Promise<boolean> {
-    const sides = await this.#rosterSides(number)
-    if (sides.length >= this.#limits.roster) return true
-    if (added !== 'pending-in') return false
-    const waiting = sides.filter(({ state }) => state === 'pending-in')
-    return waiting.length >= this.#limits.pendingIn
-  }
-
-  async #rosterSides(number: AccountNumber): Promise<readonly RosterSide[]> {
-    const sides: RosterSide[] = [] // ≤ MAX_ROSTER
-    const range = numbersUnder(rosterPrefix(number))
-    for await (const { value } of this.#records.range(rosterRecord, range)) sides.push(value)
-    return sides
-  }
-
-  async #withDevice(side: RosterSide): Promise<RosterRecord> {
-    if (side.state !== 'accepted') return side
-    const [device] = await this.devices(side.number)
-    return device === undefined ? side : { ...side, device }
-  }
-}
-
-/** Both sides after the first has made its own so. */
-function afterwards(
-  before: Relation,
-  otherBefore: Relation,
-  wanted: Relation,
-): readonly [Relation, Relation] {
-  if (otherBefore === 'blocked') return [wanted, 'blocked']
-  const isUnblocked = before === 'blocked' && wanted === 'none'
-  if (isUnblocked && otherBefore === 'pending-out') return ['pending-in', 'pending-out']
-  return [wanted, mirrored(wanted)]
-}
-
-function sideChange(
-  whose: Person,
-  of: Person,
-  now: { readonly relation: Relation; readonly note: string; readonly own: OwnFacts | undefined },
-): StoreChange {
-  const key = rosterKey(whose.number, of.number)
-  if (now.relation === 'none') return { kind: 'delete', key }
-  return putRecord(rosterRecord, key, {
-    number: of.number,
-    handle: of.handle,
-    state: now.relation,
-    note: now.relation === 'pending-in' ? now.note : '',
-    ...(now.own === undefined ? {} : { own: now.own }),
-  })
-}
-
-function sideNews(version: RosterVersion, side: RosterSide | undefined): SideNews {
-  return { version, ...(side?.own === undefined ? {} : { own: side.own }) }
-}
-
-function listedState({ state, own }: RosterSide): { state: BuddyState; isConcealed?: true } {
-  return { state, ...(own?.isConcealed === true && { isConcealed: true }) }
-}
-
-/** What is empty is not kept. */
-function ownFacts({ group = '', remark = '', isConcealed = false }: FactChange): OwnFacts {
-  return {
-    ...(group !== '' && { group }),
-    ...(remark !== '' && { remark }),
-    ...(isConcealed && { isConcealed: true }),
   }
 }
