@@ -35,6 +35,15 @@ export async function isNew(directory: string): Promise<boolean> {
 }
 
 /**
+ * Power was lost while it was made: LevelDB does not sync its first manifest before `CURRENT` names it. By the time it
+ * can be written to, it has a second one, which is synced.
+ */
+export async function isHalfMade(directory: string): Promise<boolean> {
+  if (!(await isNew(directory)) || !existsSync(join(directory, 'CURRENT'))) return false
+  return (await readFile(join(directory, 'CURRENT'), 'utf8')) === 'MANIFEST-000001\n'
+}
+
+/**
  * Bytes of logs that LevelDB could not read when it opened the directory. It says so nowhere but in `LOG`; the torn
  * end of a log, which a crash leaves, is not among them.
  */

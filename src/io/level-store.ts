@@ -22,7 +22,14 @@ import { toHex, utf8 } from '../core/bytes.ts'
 import { HollerError } from '../core/holler-error.ts'
 import type { Store, StoreChange, StoreRange } from '../core/store.ts'
 import { GroupCommit } from './group-commit.ts'
-import { type Aside, droppedBytes, hasLostItsCurrent, isNew, setAside } from './level-files.ts'
+import {
+  type Aside,
+  droppedBytes,
+  hasLostItsCurrent,
+  isHalfMade,
+  isNew,
+  setAside,
+} from './level-files.ts'
 import { makeDirectory } from './make-directory.ts'
 
 type Database = Level<string, Uint8Array>
@@ -154,7 +161,13 @@ async function openDatabase(directory: string): Promise<Database> {
 /** @throws where LevelDB would start anew on top of what is there */
 async function openIntact(directory: string): Promise<Database> {
   if (await hasLostItsCurrent(directory)) throw new Error('Its file CURRENT is missing')
-  return await openDatabase(directory)
+  try {
+    return await openDatabase(directory)
+  } catch (error) {
+    if (!isDamage(error) || !(await isHalfMade(directory))) throw error
+    await rm(join(directory, 'CURRENT')) // and LevelDB makes it from the beginning
+    return await openDatabase(directory)
+  }
 }
 
 async function openOrRepair(
@@ -162,7 +175,7 @@ async function openOrRepair(
   onRepair: (repair: StoreRepair) => void,
   damage: string | undefined,
 ): Promise<Database> {
-  if (await isNew(directory)) return await openDatabase(directory)
+  if (await isNew(directory)) return await openIntact(directory)
   // What LevelDB has read of a log, it deletes: so the files are kept until it is known that it has read all.
   const aside = await setAside(directory)
   if (damage !== undefined) return await repair(directory, damage, aside, onRepair)

@@ -193,6 +193,34 @@ describe('openLevelStore() and damage', () => {
     })
   })
 
+  it('is made from the beginning where power was lost while it was made', async () => {
+    for (const manifest of [0, 20]) {
+      await inTemporaryDirectory(async (directory) => {
+        await writeFile(join(directory, 'CURRENT'), 'MANIFEST-000001\n')
+        await writeFile(join(directory, 'MANIFEST-000001'), new Uint8Array(manifest))
+        const repairs: StoreRepair[] = []
+
+        const store = await openLevelStore(directory, { onRepair: (each) => repairs.push(each) })
+        await store.write([{ kind: 'put', key: 'key', value: Uint8Array.of(1) }])
+        await store.close()
+
+        const again = await openLevelStore(directory)
+        assert.deepEqual([...((await again.get('key')) ?? [])], [1])
+        await again.close()
+        assert.deepEqual(repairs, [])
+      })
+    }
+  })
+
+  it('is not made anew where it was opened once, though nothing is in it', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      await (await openLevelStore(directory)).close()
+      await truncate(await fileOf(directory, /^MANIFEST-/))
+
+      await assert.rejects(openLevelStore(directory), { code: 'STORE_UNUSABLE' })
+    })
+  })
+
   it('refuses what is damaged a fourth time, until somebody has looked', async () => {
     await inTemporaryDirectory(async (parent) => {
       const directory = join(parent, 'store')
