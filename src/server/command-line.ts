@@ -70,12 +70,13 @@ Examples:
   holler-server invite create --uses 5 --expires 2d --data ./community
   holler-server account list --data ./community
 
-A flag comes before the variable HOLLER_SERVER_NAME, that before the file, that before the default. SIGHUP reads the
-file again; a bad one is told in the log, and the old settings stay.
+A flag comes before the variable HOLLER_SERVER_NAME, that before the file, that before the default.
+SIGHUP reads the file again; a bad one is told in the log, and the old settings stay.
 
 Exit status: 0 ended by SIGTERM or SIGINT, 64 usage, 65 damaged store or backup, 66 no such account,
-  invitation, link or store, 69 port taken or no server answers, 70 internal error, 73 data directory unusable, 75 another server uses the data directory,
-  77 not permitted, 78 configuration or address unusable.`
+  invitation, link or store, 69 port taken or no server answers, 70 internal error, 73 data
+  directory unusable, 75 another server uses the data directory, 77 not permitted,
+  78 configuration or address unusable.`
 
 /** Runs one command line to its end. The result is the exit status; failures have been told on stderr. */
 export async function runCommandLine(

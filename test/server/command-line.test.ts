@@ -1,33 +1,9 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { runCommandLine } from '../../src/server/command-line.ts'
 import { DataDirectory, LINK_FILE } from '../../src/server/data-directory.ts'
-import type { Environment } from '../../src/server/settings.ts'
 import { inTemporaryDirectory } from '../support/temporary-directory.ts'
-
-interface Ran {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-async function run(...args: readonly string[]): Promise<Ran> {
-  return await runIn({}, ...args)
-}
-
-async function runIn(environment: Environment, ...args: readonly string[]): Promise<Ran> {
-  let stdout = ''
-  let stderr = ''
-  const status = await runCommandLine(args, {
-    stdout: { write: (text) => (stdout += text) },
-    stderr: { write: (text) => (stderr += text) },
-    environment,
-    ending: () => Promise.resolve('SIGTERM'),
-    onReload: () => undefined,
-  })
-  return { status, stdout, stderr }
-}
+import { run, runIn } from './support/run-command-line.ts'
 
 const ANYWHERE = ['--listen', '127.0.0.1:0', '--udp', '127.0.0.1:0', '--log-level', 'error']
 
@@ -125,6 +101,7 @@ describe('holler-server', () => {
     const { status, stdout } = await run('--help')
 
     assert.equal(status, 0)
+    for (const line of stdout.split('\n')) assert.ok(line.length <= 100, line)
     for (const word of [
       '--data',
       '--listen',
