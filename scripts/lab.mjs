@@ -20,6 +20,7 @@ for (const [tool, debianPackage] of [
   ['/usr/bin/turnserver', 'coturn'],
   ['/usr/bin/stun', 'stun-client'], // npm puts the stun package's own command first in PATH
   ['/usr/sbin/miniupnpd', 'miniupnpd-nftables'],
+  ['/usr/sbin/tayga', 'tayga'],
   ['/usr/sbin/conntrack', 'conntrack'],
   ['/usr/bin/tcpdump', 'tcpdump'],
 ]) {

@@ -107,7 +107,7 @@ function declared(version: string, write: (text: string) => void): Command {
       '--peer <FILE|BUDDY>',
       'predict the path to the host of that report, or to a buddy: strategy, chance, time',
     )
-    .option('--anonymize', 'replace addresses and server names, for bug reports')
+    .option('--anonymize', 'replace addresses and names of servers and interfaces, for bug reports')
     .option('--every <DURATION>', 'repeat (30s, 5m, 1h) and tell what changed')
     .option('--report <FILE.html>', 'write a page with pictures as well')
     .addOption(new Option('-4', 'IPv4 only').conflicts('6'))

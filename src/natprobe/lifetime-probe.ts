@@ -216,7 +216,10 @@ function plain({ server }: LifetimeOptions, name: string, socket: ProbeSocket): 
   return { name, socket, server, to: server, schedule: patientSchedule('full') }
 }
 
-/** Repeated for one second, until it is promised: so the idle time begins then at the latest. */
+/**
+ * Repeated for one second, until it is promised: so the idle time begins then at the latest, and the last copy of the
+ * answer comes 1.5 s and a round trip after the time that was asked for. `later()` waits for 2.5 s at least.
+ */
 const REPEAT_LATER_MS = [0, 250, 500, 1000] as const
 
 /** The socket asks the server to send to it when it has been idle for so long. */
@@ -227,7 +230,7 @@ function later(
   { seconds, isSilent }: Delay,
 ): Question {
   const asked = { seconds: seconds + 1, isSilent }
-  const giveUpAtMs = asked.seconds * 1000 + negativeSchedule('quick', rttMs).giveUpAtMs
+  const giveUpAtMs = asked.seconds * 1000 + negativeSchedule('full', rttMs).giveUpAtMs
   const schedule = { sendAtMs: REPEAT_LATER_MS, giveUpAtMs }
   return { name, socket, server, to: server, schedule, later: asked }
 }

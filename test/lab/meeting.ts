@@ -15,6 +15,8 @@ export interface Meeting {
   readonly relay: PathView['relay']
   readonly reason: string
   readonly strategies: readonly string[]
+  /** What each side tried beyond plain probes, the asking one first. */
+  readonly attempts: readonly [PathView['attempts'], PathView['attempts']]
   /** From a `message.send` to its `message.received` over a session that lives on the relay; the median of some. */
   readonly relayTripMs: number
   /** The same for the first message, while no session lived. */
@@ -80,7 +82,8 @@ export async function meet(a: Resident<Home>, b: Resident<Home>): Promise<Meetin
   ])
   await Promise.all([send(a.person, b.person), send(b.person, a.person)])
   const { kind, reason, relay, strategies } = pathOfA
-  const measured = { reason, relay, strategies, relayTripMs, firstMessageMs }
+  const attempts = [pathOfA.attempts, pathOfB.attempts] as const
+  const measured = { reason, relay, strategies, attempts, relayTripMs, firstMessageMs }
   if (![pathOfA, pathOfB].every(wasDirect)) return { path: 'relay', ...measured }
   const directAt = await Promise.all([
     firstDirect(a.person, b.person, startedAt),

@@ -15,6 +15,7 @@ interface Options extends StunServerOptions {
   readonly publicAddresses?: readonly string[]
   /** The server's answers to another port are lost: it might as well not know RESPONSE-PORT. */
   readonly knowsNoResponsePort?: boolean
+  readonly hearsLastForLater?: boolean
 }
 
 function probe(nat: NatBehaviour, options: Options = {}): ProbeRun {
@@ -23,6 +24,7 @@ function probe(nat: NatBehaviour, options: Options = {}): ProbeRun {
   simulate(seed, (world) => {
     const server = stunServer(world, options)
     if (options.knowsNoResponsePort === true) loseAnswersToOtherPorts(world)
+    if (options.hearsLastForLater === true) loseAllButLastForLater(world)
     const home = world.router('home', {
       addresses: publicAddresses,
       nat,
@@ -51,6 +53,19 @@ function loseAnswersToOtherPorts(world: World): void {
 
 /** The lower byte of the first attribute's type. */
 const RESPONSE_PORT = 0x27
+const DELAY = 0x10
+
+/** Of each question for a late answer, nothing arrives but what is sent after a second. */
+function loseAllButLastForLater(world: World): void {
+  const sent = new Map<string, number>()
+  world.tap((stage, packet) => {
+    if (stage !== 'sent' || packet.origin !== 'alice' || packet.bytes[21] !== DELAY) return
+    const transaction = Buffer.from(packet.bytes.subarray(8, 20)).toString('hex')
+    const count = (sent.get(transaction) ?? 0) + 1
+    sent.set(transaction, count)
+    if (count < 4) packet.bytes.fill(0)
+  })
+}
 
 const random = { kind: 'random' } as const
 
@@ -102,6 +117,25 @@ describe('lifetimeScript()', () => {
       assert.deepEqual([found.atLeastMs, found.atMostMs], [30_000, 51_000])
     }
   }).timeout(patienceMs(3))
+
+  it('waits long enough for the late answer to a question of which the last repetition alone arrived', () => {
+    const { result } = probe(
+      { ...natKinds.linux, lifetimeMs: 120_000 },
+      {
+        mayDelay: () => true,
+        hearsLastForLater: true,
+      },
+    )
+    const heard = (result.lifetime?.evidence ?? []).filter(
+      ({ test, asked, result: end }) =>
+        test.startsWith('idle') && asked === 'delayed' && end === 'answered',
+    )
+
+    assert.deepEqual(
+      heard.map(({ delaySeconds }) => delaySeconds),
+      [16, 21, 31, 46, 61],
+    )
+  })
 
   it('knows no upper bound where every mapping outlives the test', () => {
     for (const ports of [random, { kind: 'preserve' }] as const) {
