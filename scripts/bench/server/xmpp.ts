@@ -1,5 +1,6 @@
 /** Debian's prosody and ejabberd, each with its own configuration, data and ports, and a client that speaks to both. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { createPrivateKey } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -134,9 +135,11 @@ async function writeCertificate(directory: string): Promise<{ key: string; certi
     curve: 'P-256',
   })
   const files = { key: join(directory, 'key.pem'), certificate: join(directory, 'cert.pem') }
-  await writeFile(files.key, made.private)
+  // As SEC 1 and not PKCS #8: ejabberd looks for the public key inside, and without it will not start.
+  const key = createPrivateKey(made.private).export({ type: 'sec1', format: 'pem' })
+  await writeFile(files.key, key)
   await writeFile(files.certificate, made.cert)
-  await writeFile(join(directory, 'both.pem'), made.cert + made.private)
+  await writeFile(join(directory, 'both.pem'), `${made.cert}\n${String(key)}`)
   return files
 }
 
@@ -303,7 +306,7 @@ class XmppClient implements ChatClient {
     this.#socket = socket
     this.#heard = heard
     socket.setEncoding('utf8').on('data', (text: string) => this.#receive(text))
-    socket.on('error', (error) => this.#onFailed(error))
+    socket.on('error', (error: Error) => this.#onFailed(error))
     socket.on('close', () => this.#onFailed(new Error('The session ended')))
   }
 
