@@ -31,12 +31,14 @@ export interface ServerOptions {
   readonly udpAlt?: string
   /** `53,443` */
   readonly udpEgress?: string
+  /** The link of a relay elsewhere. */
+  readonly relay?: string
   readonly prefix?: readonly string[]
 }
 
 export interface Server {
   readonly program: Program
-  /** `holler://HOST:PORT?pin=…`. */
+  /** `holler://HOST:PORT?pin=…`, or `holler-relay://…` of a relay. */
   readonly link: string
 }
 
@@ -50,10 +52,51 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ...['--data', dataDir, '--listen', listen, '--udp', udp, '--open-registration'],
       ...(udpAlt === undefined ? [] : ['--udp-alt', udpAlt]),
       ...(options.udpEgress === undefined ? [] : ['--udp-egress', options.udpEgress]),
+      ...(options.relay === undefined ? [] : ['--relay', options.relay]),
     ],
     prefix,
   })
   return { program, link: await program.line(/^holler:\/\//) }
+}
+
+export interface RelayOptions {
+  readonly dataDir: string
+  readonly listen: string
+  readonly udp: string
+  /** The server whose tickets it takes, by `relayKeyOf`. */
+  readonly trust: string
+  readonly prefix: readonly string[]
+}
+
+/** Starts a relay without a server; resolves when it listens. */
+export async function startRelay(options: RelayOptions): Promise<Server> {
+  const { dataDir, listen, udp, trust, prefix } = options
+  const program = new Program({
+    name: 'holler-server --role relay',
+    main: 'server',
+    args: [
+      '--role',
+      'relay',
+      '--data',
+      dataDir,
+      '--listen',
+      listen,
+      '--udp',
+      udp,
+      '--trust',
+      trust,
+    ],
+    prefix,
+  })
+  return { program, link: await program.line(/^holler-relay:\/\//) }
+}
+
+/** What relays must trust, of a server that has run once. */
+export async function relayKeyOf(dataDir: string): Promise<string> {
+  const args = ['relay-key', '--data', dataDir]
+  const { code, stdout, stderr } = await runProgram({ name: 'relay-key', main: 'server', args })
+  if (code !== 0) throw new Error(`holler-server relay-key: ${stderr}`)
+  return stdout.trim()
 }
 
 export interface PersonOptions {
