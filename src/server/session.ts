@@ -65,6 +65,12 @@ const BYTES_OF_ONE_MESSAGE = 1_024
 /** When a client may try again after the store failed: a full disk is not emptied sooner. */
 const STORE_RETRY_MS = 5_000
 
+/**
+ * A client's messages are handled in order, so its ping waits behind a request that waits for a slow disk, and after 8 s
+ * without an answer it takes the server for gone. So a server that is at work says something.
+ */
+const SIGN_OF_LIFE_MS = 2_000
+
 /** Messages of one session that wait to be accepted; then the next one waits too. The recipient's window is smaller. */
 const MOST_SENDS = 64
 
@@ -86,6 +92,8 @@ export class Session implements OpenSession {
   readonly #alarm: ReturnType<Outside['makeAlarm']>
   readonly #budget: TokenBucket
   readonly #heartbeat: ClientHeartbeat
+  /** While a message is being handled: when its client is shown that we live. */
+  #signAt: Instant | undefined
   readonly #loginDueAt: Instant
   #state: SessionState = { kind: 'fresh' }
   #record: SessionRecord
@@ -165,6 +173,8 @@ export class Session implements OpenSession {
 
   async #handle(frame: Uint8Array): Promise<void> {
     let id: RequestId | undefined
+    this.#signAt = after(this.#outside.clock.now(), SIGN_OF_LIFE_MS)
+    this.#rearm()
     try {
       await this.#slowDown(frame.length)
       if (!this.isOpen) return
@@ -175,6 +185,8 @@ export class Session implements OpenSession {
       } else this.#handleUnreadable(message)
     } catch (error) {
       this.#handleFailure(error, id)
+    } finally {
+      this.#signAt = undefined
     }
   }
 
@@ -423,14 +435,17 @@ export class Session implements OpenSession {
       this.end('timeout')
       return
     }
-    if (this.isLoggedIn && this.#heartbeat.isSilent(now)) this.#ping(now)
+    const owesSign = this.#signAt !== undefined && this.#signAt <= now
+    if (owesSign) this.#signAt = after(now, SIGN_OF_LIFE_MS)
+    if (this.isLoggedIn && (owesSign || this.#heartbeat.isSilent(now))) this.#ping(now)
     this.#rearm()
   }
 
   #rearm(): void {
     if (!this.isOpen) return
     const own = this.isLoggedIn ? this.#heartbeat.nextAt : this.#loginDueAt
-    this.#alarm.set(earliest(own, this.#messages.deadline, this.#pause?.until))
+    const signAt = this.isLoggedIn ? this.#signAt : undefined
+    this.#alarm.set(earliest(own, signAt, this.#messages.deadline, this.#pause?.until))
   }
 
   #ping(now: Instant): void {

@@ -5,6 +5,7 @@ import type { Goodbye } from '../../src/protocol/server/messages.ts'
 import { encodeFrame } from '../../src/tcp/frame.ts'
 import type { TestClient } from './support/test-client.ts'
 import { verifierOf } from './support/test-device.ts'
+import { memoryStore } from '../support/memory-store.ts'
 import { TestServer } from './support/test-server.ts'
 
 function goodbyeOf(client: TestClient): Goodbye['reason'] | undefined {
@@ -216,6 +217,31 @@ describe('a session', () => {
     await server.time.pass(1)
 
     assert.equal(goodbyeOf(client), 'timeout')
+  })
+
+  it('says that it lives while a request waits for the disk', async () => {
+    const disk = memoryStore()
+    const server = await TestServer.start({ store: disk })
+    await server.accounts('alice', 'bob')
+    const client = await server.online('alice')
+    client.forget()
+    let goOn: () => void = () => undefined
+    const write = disk.write.bind(disk)
+    disk.write = async (changes) => {
+      await new Promise<void>((resolve) => (goOn = resolve))
+      await write(changes)
+    }
+
+    await client.say({ kind: 'buddy-request', id: 1, to: 'bob', note: '' })
+    await server.time.pass(1_999)
+    assert.equal(client.all('ping').length, 0)
+    for (let second = 2; second <= 8; second++) await server.time.pass(1_000)
+    assert.equal(client.all('ping').length, 4)
+
+    goOn()
+    await server.time.pass(10_000)
+    assert.equal(client.last('ok').id, 1)
+    assert.equal(client.all('ping').length, 4)
   })
 
   it('lives on any sign of life', async () => {
