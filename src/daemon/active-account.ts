@@ -265,6 +265,7 @@ export class ActiveAccount {
       case 'buddy-changed':
         await this.archive.roster.change(notice.buddy, notice.note, notice.version)
         if (notice.buddy.state === 'blocked') await this.#partFrom(notice.buddy.number)
+        this.#concealAsWanted() // we may have changed our mind while the server was answering
         this.sessions.postman.buddyChanged(notice.buddy.number)
         this.sessions.retryAll()
         return
