@@ -2,15 +2,13 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { silentLogger } from '../../src/core/logger.ts'
 import type { Store } from '../../src/core/store.ts'
 import type { StoredMessage } from '../../src/daemon/history.ts'
-import { systemRandom } from '../../src/io/random.ts'
-import { systemClock } from '../../src/io/system-clock.ts'
 import { MAX_TEXT_BYTES } from '../../src/protocol/peer/peer-message.ts'
-import { type RunningServer, startServer } from '../../src/server/server.ts'
+import type { RunningServer } from '../../src/server/server.ts'
 import type { PathReport } from '../../src/traversal/path-report.ts'
 import { memoryStore } from '../support/memory-store.ts'
+import { befriend, startLoopbackServer } from './support/loopback.ts'
 import { PASSWORD, PATIENCE_MS, Somebody } from './support/somebody.ts'
 
 function hasIpv6Loopback(): boolean {
@@ -22,16 +20,8 @@ describe('Daemon', () => {
   let server: RunningServer
   let everybody: Somebody[]
 
-  async function serve(port = 0): Promise<RunningServer> {
-    return await startServer({
-      dataDirectory: directory,
-      listen: { host: '127.0.0.1', port },
-      udp: { host: '127.0.0.1', port: 0 },
-      isRegistrationOpen: true,
-      clock: systemClock,
-      random: systemRandom,
-      logger: silentLogger,
-    })
+  function serve(port = 0): Promise<RunningServer> {
+    return startLoopbackServer(directory, port)
   }
 
   async function somebody(store?: Store, udpAddress?: string): Promise<Somebody> {
@@ -49,19 +39,7 @@ describe('Daemon', () => {
 
   async function friends(alicesUdpAddress?: string): Promise<[Somebody, Somebody]> {
     const [alice, bob] = [await registered('alice', alicesUdpAddress), await registered('bob')]
-    await alice.daemon.requireAccount().requestBuddy('bob', 'it is me')
-    await bob.event('buddy.request')
-    const bobs = bob.daemon.requireAccount()
-    await bobs.answerBuddy(bobs.archive.roster.require('alice'), 'buddy-accept')
-    for (const [one, other] of [
-      [alice, 'bob'],
-      [bob, 'alice'],
-    ] as const) {
-      await one.event('buddy.changed', ({ data }) => data['state'] === 'accepted')
-      const { archive, presence } = one.daemon.requireAccount()
-      const { number } = archive.roster.require(other)
-      await one.until(() => (presence.isOnline(number) ? true : undefined), `${other} online`)
-    }
+    await befriend(alice, bob)
     return [alice, bob]
   }
 
