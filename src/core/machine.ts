@@ -72,6 +72,8 @@ export interface SecureChannel {
   readonly exporter: Uint8Array
   readonly local: Endpoint
   readonly remote: Endpoint
+  /** By a ticket of an earlier session, without a whole handshake. */
+  readonly isResumed: boolean
 }
 
 /** A machine whose outside is an ordered byte stream that comes and goes (TLS over TCP). Same rules as `Machine`. */

@@ -1,7 +1,7 @@
 /** TLS 1.3 streams: no older version, no plaintext, a certificate that is pinned or checked against the system's authorities. */
 import { once } from 'node:events'
 import { isIP, type Socket } from 'node:net'
-import { connect, createServer, type TLSSocket } from 'node:tls'
+import { connect, createServer, type TlsOptions, type TLSSocket } from 'node:tls'
 import { certificatePin } from '../crypto/certificate-pin.ts'
 import { equalBytes } from '../core/bytes.ts'
 import { Crowd, type CrowdMember } from '../core/crowd.ts'
@@ -11,6 +11,7 @@ import { type SecureStream, secureStream } from './byte-stream.ts'
 import { roomForConnections } from './descriptors.ts'
 import { connectThroughProxy } from './http-connect.ts'
 import type { HttpProxy } from './proxy-environment.ts'
+import { TlsTickets } from './tls-tickets.ts'
 
 /** RFC 9266: the label, an empty context, 32 bytes. */
 const EXPORTER_LABEL = 'EXPORTER-Channel-Binding'
@@ -47,13 +48,17 @@ export async function connectTls(wanted: ConnectTls): Promise<SecureStream> {
   const where = `${wanted.host}:${wanted.port}`
   const signal = AbortSignal.timeout(wanted.timeoutMs)
   const carrier = await throughProxy(wanted, where, signal)
+  const ticket = tickets.take(wanted)
   const socket = connect({
     ...(carrier === undefined ? { host: wanted.host, port: wanted.port } : { socket: carrier }),
     ...(isIP(wanted.host) === 0 ? { servername: wanted.host } : {}),
     ALPNProtocols: [wanted.alpn],
     minVersion: 'TLSv1.3',
     rejectUnauthorized: wanted.pin === undefined,
+    ...(ticket === undefined ? {} : { session: ticket }),
   })
+  const given: Buffer[] = [] // by a server that is not known to be the right one yet
+  socket.on('session', (next: Buffer) => given.push(next))
   try {
     await once(socket, 'secureConnect', { signal })
   } catch (error) {
@@ -63,7 +68,10 @@ export async function connectTls(wanted: ConnectTls): Promise<SecureStream> {
     throw connectError(where, error)
   }
   socket.setNoDelay(true) // what is written are whole messages and datagrams: nothing is gained by waiting
-  if (wanted.pin !== undefined && !equalBytes(pinOf(socket), wanted.pin)) {
+  // A resumed session has no certificate: its ticket is of one whose pin was right.
+  const isPinRight =
+    wanted.pin === undefined || socket.isSessionReused() || equalBytes(pinOf(socket), wanted.pin)
+  if (!isPinRight) {
     socket.destroy()
     throw new HollerError(
       'CERTIFICATE_REJECTED',
@@ -74,8 +82,13 @@ export async function connectTls(wanted: ConnectTls): Promise<SecureStream> {
     socket.destroy()
     throw new HollerError('SERVER_UNREACHABLE', `The server at "${where}" does not speak holler`)
   }
+  for (const each of given) tickets.keep(wanted, each)
+  socket.removeAllListeners('session')
+  socket.on('session', (next: Buffer) => tickets.keep(wanted, next))
   return asSecureStream(socket)
 }
+
+const tickets = new TlsTickets()
 
 async function throughProxy(
   { host, port, proxy }: ConnectTls,
@@ -91,12 +104,21 @@ async function throughProxy(
   }
 }
 
+export interface TicketSettings {
+  /** 48 bytes: a name, an HMAC key and an AES key. */
+  readonly keys: Uint8Array
+  /** For how long a client can come back by a ticket; at most a week (RFC 8446 §4.6.1). */
+  readonly lifeMs: number
+}
+
 export interface ListenTls {
   readonly address: string
   readonly port: number
   readonly certificatePem: string
   readonly keyPem: string
   readonly alpn: readonly string[]
+  /** Kept by whoever wants clients to resume after a restart. */
+  readonly tickets?: TicketSettings
   readonly onStream: (stream: SecureStream, alpn: string) => void
 }
 
@@ -104,6 +126,8 @@ export interface TlsListener {
   readonly local: Endpoint
   /** For handshakes from now on. @throws when the two do not belong together. */
   setCertificate(pem: Pick<ListenTls, 'certificatePem' | 'keyPem'>): void
+  /** For tickets from now on; those of older keys lead to a whole handshake. */
+  setTicketKeys(keys: Uint8Array): void
   /** Stops accepting. Streams that stand are their owners' business. */
   close(): Promise<void>
 }
@@ -111,9 +135,8 @@ export interface TlsListener {
 /** @throws HollerError `PORT_TAKEN`, or `CONFIG_INVALID` for an address that is not this machine's. */
 export async function listenTls(options: ListenTls): Promise<TlsListener> {
   const server = createServer({
-    cert: options.certificatePem,
-    key: options.keyPem,
-    minVersion: 'TLSv1.3',
+    ...contextOf(options),
+    ...(options.tickets && { ticketKeys: Buffer.from(options.tickets.keys) }),
     ALPNProtocols: [...options.alpn],
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     noDelay: true,
@@ -136,10 +159,26 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
   server.on('error', () => undefined) // EMFILE while accepting: those clients try again
   return {
     local: endpointOf(server.address()),
-    setCertificate: ({ certificatePem, keyPem }) => {
-      server.setSecureContext({ cert: certificatePem, key: keyPem, minVersion: 'TLSv1.3' })
+    setCertificate: (pem) => {
+      const keys = server.getTicketKeys() // a new context would begin with those of the start
+      server.setSecureContext(contextOf({ ...options, ...pem }))
+      server.setTicketKeys(keys)
+    },
+    setTicketKeys: (keys) => {
+      server.setTicketKeys(Buffer.from(keys))
     },
     close: () => closed(server),
+  }
+}
+
+function contextOf({ certificatePem, keyPem, tickets }: ListenTls): TlsOptions {
+  return {
+    cert: certificatePem,
+    key: keyPem,
+    minVersion: 'TLSv1.3',
+    ...(tickets && { sessionTimeout: tickets.lifeMs / 1000 }),
+    // By default a hash of the command line: a server that was started with another flag would take no ticket.
+    sessionIdContext: 'holler',
   }
 }
 
@@ -178,6 +217,7 @@ function asSecureStream(socket: TLSSocket): SecureStream {
     exporter: socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0)),
     local: endpointOf({ address: socket.localAddress, port: socket.localPort }),
     remote: remoteOf(socket),
+    isResumed: socket.isSessionReused(),
   })
 }
 

@@ -5,6 +5,7 @@
  * |---|---|
  * | `store/` | accounts, buddy lists, device keys, the server's own secrets (LevelDB) |
  * | `tls-key.pem`, `tls-certificate.pem` | the identity that the server link pins |
+ * | `tls-ticket-keys` | what clients come back by after a restart without a whole handshake; changed every week |
  * | `link` | the server link of the last start, for `holler-server link` |
  * | `relay-key` | whose tickets a relay elsewhere is to take, for `holler-server relay-key` |
  */

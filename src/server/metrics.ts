@@ -23,6 +23,11 @@ const STORE_BUCKETS_S = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 
 const COUNTERS: Readonly<
   Record<CountedName, { readonly name: string; readonly help: string; readonly label: string }>
 > = {
+  handshakes: {
+    name: 'holler_tls_handshakes_total',
+    help: 'TLS handshakes that were done, and how many of them by a ticket of an earlier session',
+    label: 'kind',
+  },
   logins: { name: 'holler_logins_total', help: 'Logins, by how they ended', label: 'result' },
   registrations: {
     name: 'holler_registrations_total',

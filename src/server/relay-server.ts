@@ -22,9 +22,11 @@ import {
   noLongerThan,
   Opened,
   openUdp,
+  outsideOf,
   serveUdp,
 } from './startup.ts'
 import { StunWitness } from './stun-witness.ts'
+import { TlsTicketKeys } from './tls-ticket-keys.ts'
 import { closeAll, openExtraSockets } from './udp-sockets.ts'
 
 export interface RelayServerOptions extends ListeningOptions {
@@ -65,15 +67,19 @@ async function start(options: RelayServerOptions, opened: Opened): Promise<Runni
     opened,
   })
   const wanted = await resolveHostPort(options.listen)
+  const tlsTickets = await TlsTicketKeys.open(directory, outsideOf(options))
   const listener = await listenTls({
     address: wanted.address,
     port: wanted.port,
     certificatePem: tls.certificatePem,
     keyPem: tls.keyPem,
+    tickets: tlsTickets.settings,
     alpn: [RELAY_ALPN],
     onStream: (stream) => door.accept(stream),
   })
+  const endRenewal = tlsTickets.renewFor(listener)
   opened.add(async () => {
+    endRenewal()
     const closed = listener.close()
     door.close()
     await noLongerThan(clock, CLOSE_WITHIN_MS, closed)

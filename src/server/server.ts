@@ -39,6 +39,7 @@ import { measuredStore } from './store/measured-store.ts'
 import type { ServerStore } from './store/server-store.ts'
 import { StunWitness } from './stun-witness.ts'
 import { Switchboard } from './switchboard.ts'
+import { TlsTicketKeys } from './tls-ticket-keys.ts'
 import { closeAll, openExtraSockets } from './udp-sockets.ts'
 
 export interface ServerOptions extends ListeningOptions {
@@ -143,18 +144,23 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
   })
   await switchboard.open()
   const wanted = await resolveHostPort(options.listen)
+  const tlsTickets = await TlsTicketKeys.open(directory, outside)
   const listener = await listenTls({
     address: wanted.address,
     port: wanted.port,
     certificatePem: tls.certificatePem,
     keyPem: tls.keyPem,
+    tickets: tlsTickets.settings,
     alpn: [SESSION_ALPN, RELAY_ALPN],
     onStream: (stream, alpn) => {
+      switchboard.tally.add('handshakes', stream.channel.isResumed ? 'resumed' : 'whole')
       if (alpn === RELAY_ALPN) door.accept(stream)
       else switchboard.accept(stream)
     },
   })
+  const endRenewal = tlsTickets.renewFor(listener)
   opened.add(async () => {
+    endRenewal()
     const closed = listener.close() // resolves when the last stream has closed
     switchboard.close()
     door.close()

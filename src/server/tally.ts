@@ -5,6 +5,7 @@
 import { goodbyeReasons } from '../protocol/server/messages.ts'
 
 export const counted = {
+  handshakes: ['whole', 'resumed'],
   logins: [
     'accepted',
     'resumed',

@@ -20,6 +20,12 @@ describe('connectTls() and listenTls()', () => {
   let pin: Uint8Array
   let listener: TlsListener
   let accepted: Promise<SecureStream>
+  let accept: (stream: SecureStream) => void
+
+  /** `accepted` is the next stream from now on. */
+  function awaitStream(): void {
+    accepted = new Promise((resolve) => (accept = resolve))
+  }
 
   before(async () => {
     certificate = await generate([{ name: 'commonName', value: 'holler' }], { keyType: 'ec' })
@@ -28,8 +34,7 @@ describe('connectTls() and listenTls()', () => {
   })
 
   beforeEach(async () => {
-    let accept: (stream: SecureStream) => void
-    accepted = new Promise((resolve) => (accept = resolve))
+    awaitStream()
     listener = await listenTls({
       address: '127.0.0.1',
       port: 0,
@@ -49,6 +54,96 @@ describe('connectTls() and listenTls()', () => {
     port: listener.local.port,
     alpn: ALPN,
     timeoutMs,
+  })
+
+  describe('with tickets', () => {
+    const ticketKeys = Buffer.alloc(48, 1)
+    const WEEK_MS = 7 * 24 * 60 * 60 * 1000
+
+    /** The listener ends and another begins in its place, as when a server restarts. */
+    async function restart(keys: Uint8Array): Promise<void> {
+      const { port } = listener.local
+      await listener.close()
+      listener = await listenTls({
+        address: '127.0.0.1',
+        port,
+        certificatePem: certificate.cert,
+        keyPem: certificate.private,
+        alpn: [ALPN],
+        tickets: { keys, lifeMs: WEEK_MS },
+        onStream: (stream) => accept(stream),
+      })
+    }
+
+    /** Connects, hears something (the tickets come before it), and goes. Was it by a ticket? */
+    async function visit(): Promise<boolean> {
+      awaitStream()
+      const client = await connectTls({ ...target(), pin })
+      const server = await accepted
+      const heard = new Promise<void>((resolve) => client.onBytes(() => resolve()))
+      server.write(Buffer.from('x'))
+      await heard
+      const gone = new Promise<string>((resolve) => server.onClose(resolve))
+      client.destroy()
+      await gone
+      assert.equal(client.channel.isResumed, server.channel.isResumed)
+      assert.equal(toHex(client.channel.exporter), toHex(server.channel.exporter))
+      return client.channel.isResumed
+    }
+
+    it('resumes after a restart with the same keys; with others it is a whole handshake', async () => {
+      await restart(ticketKeys)
+      const outcomes = [await visit()]
+      await restart(ticketKeys)
+      outcomes.push(await visit())
+      await restart(Buffer.alloc(48, 2))
+      outcomes.push(await visit())
+      await restart(Buffer.alloc(48, 2))
+      outcomes.push(await visit())
+
+      assert.deepEqual(outcomes, [false, true, false, true])
+    })
+
+    it('goes on with other keys, which another certificate does not change', async () => {
+      await restart(ticketKeys)
+      const outcomes = [await visit()]
+      listener.setTicketKeys(Buffer.alloc(48, 3))
+      outcomes.push(await visit())
+      listener.setCertificate({ certificatePem: certificate.cert, keyPem: certificate.private })
+      outcomes.push(await visit())
+
+      assert.deepEqual(outcomes, [false, false, true])
+    })
+
+    it('uses each ticket once', async () => {
+      await restart(ticketKeys)
+      const outcomes = [await visit(), await visit(), await visit(), await visit()]
+
+      assert.deepEqual(outcomes, [false, true, true, false])
+    })
+
+    it('keeps no ticket of a server that has another key than the pinned one', async () => {
+      await restart(ticketKeys)
+      for (let count = 0; count < 3; count++) {
+        await assert.rejects(connectTls({ ...target(), pin: sha256(pin) }), {
+          code: 'CERTIFICATE_REJECTED',
+        })
+      }
+    })
+  })
+
+  it('serves another certificate from now on, and none that is not its key’s', async () => {
+    const other = await generate([{ name: 'commonName', value: 'other' }], { keyType: 'ec' })
+    const key = createPublicKey(other.cert)
+
+    listener.setCertificate({ certificatePem: other.cert, keyPem: other.private })
+
+    const otherPin = sha256(key.export({ type: 'spki', format: 'der' }))
+    const client = await connectTls({ ...target(), pin: otherPin })
+    client.destroy()
+    assert.throws(() => {
+      listener.setCertificate({ certificatePem: other.cert, keyPem: certificate.private })
+    })
   })
 
   it('gives both ends the same exporter, and carries bytes until one closes', async () => {
@@ -260,15 +355,18 @@ describe('connectTls() and listenTls()', () => {
   it('takes no stream whose handshake is done for one that makes room', async () => {
     const clients: SecureStream[] = []
     let cut = 0
-    for (let count = 0; count < 301; count++) {
-      const client = await connectTls({ ...target(), pin })
-      client.onClose(() => (cut += 1))
-      clients.push(client)
-    }
+    try {
+      for (let count = 0; count < 301; count++) {
+        const client = await connectTls({ ...target(), pin })
+        client.onClose(() => (cut += 1))
+        clients.push(client)
+      }
 
-    assert.equal(cut, 0)
-    for (const client of clients) client.destroy()
-  }).timeout(20_000)
+      assert.equal(cut, 0)
+    } finally {
+      for (const client of clients) client.destroy() // one that stands keeps the listener from closing
+    }
+  }).timeout(60_000) // 301 handshakes, on a machine that others use
 
   it('says which port is taken', async () => {
     await assert.rejects(

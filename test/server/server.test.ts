@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { formatEndpoint } from '../../src/core/endpoint.ts'
 import { silentLogger } from '../../src/core/logger.ts'
 import { systemRandom } from '../../src/io/random.ts'
 import { systemClock } from '../../src/io/system-clock.ts'
@@ -109,6 +112,31 @@ describe('startServer()', () => {
     })
   }).timeout(20_000)
 
+  it('lets clients come back by a TLS ticket after a restart, while it has the keys', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const first = await start(directory, { metrics: LOOPBACK })
+      const listen = { host: '127.0.0.1', port: first.tcp.port }
+      await register(first.link, 'alice', PASSWORD)
+      const atFirst = await handshakesOf(first)
+      await first.close()
+
+      const again = await start(directory, { listen, metrics: LOOPBACK })
+      await logIn(again.link) // SCRAM is bound to the exporter of the resumed connection
+      const afterRestart = await handshakesOf(again)
+      await again.close()
+
+      await rm(join(directory, 'tls-ticket-keys'))
+      const without = await start(directory, { listen, metrics: LOOPBACK })
+      await logIn(without.link)
+      const withoutKeys = await handshakesOf(without)
+      await without.close()
+
+      assert.deepEqual(atFirst, { whole: 1, resumed: 0 })
+      assert.deepEqual(afterRestart, { whole: 0, resumed: 1 })
+      assert.deepEqual(withoutKeys, { whole: 1, resumed: 0 })
+    })
+  }).timeout(20_000)
+
   it('refuses a wrong password for good', async () => {
     await inTemporaryDirectory(async (directory) => {
       const server = await start(directory)
@@ -176,6 +204,21 @@ describe('startServer()', () => {
     })
   })
 })
+
+async function logIn(link: string): Promise<void> {
+  const client = new RealClient(link, 'alice', PASSWORD)
+  assert.equal((await client.next('welcome', welcomed)).number, 10_001)
+  client.stop()
+}
+
+async function handshakesOf({ metrics }: RunningServer): Promise<Record<string, number>> {
+  assert.ok(metrics !== undefined)
+  const text = await (await fetch(`http://${formatEndpoint(metrics)}/metrics`)).text()
+  const lines = text.matchAll(/^holler_tls_handshakes_total\{kind="(\w+)"\} (\d+)$/gm)
+  const counts: Record<string, number> = {}
+  for (const [, kind = '', count] of lines) counts[kind] = Number(count)
+  return counts
+}
 
 function pinOf(link: string): string {
   const read = parseServerLink(link)

@@ -18,7 +18,7 @@ export class MemoryStream implements SecureStream {
   #onDrain: () => void = () => undefined
 
   constructor(channel: { exporter: Uint8Array; local: Endpoint; remote: Endpoint }) {
-    this.channel = channel
+    this.channel = { ...channel, isResumed: false }
     this.client = new ClientEnd(this)
   }
 

@@ -32,6 +32,7 @@ const channel: SecureChannel = {
   exporter,
   local: { family: 4, address: '192.0.2.1', port: 50_000 },
   remote: { family: 4, address: '192.0.2.2', port: 7443 },
+  isResumed: false,
 }
 
 /** Drives a link machine: collects what it wants and says, and lets time pass from deadline to deadline. */
