@@ -69,7 +69,7 @@ export interface NetworkOptions {
 /** What the endpoint says of peers. */
 export type PeerEvent = Exclude<
   PeerEndpointEvent,
-  RelayStreamsEvent | SocketEvent | { kind: 'public-address' | 'silences-learnt' }
+  RelayStreamsEvent | SocketEvent | { kind: 'public-address' }
 >
 
 export interface NetworkHandlers {
