@@ -16,7 +16,6 @@ import { gatewayHardwareAddress } from '../io/gateway.ts'
 import { openUdpSocket } from '../io/udp-socket.ts'
 import { NatProbe, type NatProbeResult } from '../natprobe/nat-probe.ts'
 import type { NatProfile } from '../protocol/server/nat-profile.ts'
-import type { KnownSilences } from '../traversal/idle-interval.ts'
 import type { NatMemory } from './nat-memory.ts'
 import { natProfileOf } from './nat-profile-of.ts'
 
@@ -43,8 +42,8 @@ export interface NatProfilerOptions {
   readonly memory: NatMemory
   /** Where the tests' sockets are bound. */
   readonly address: string
-  /** What is known of the NAT now; in another network also what silences did there to paths. */
-  readonly onProfile: (profile: NatProfile | undefined, silences?: KnownSilences) => void
+  /** What is known of the NAT now. */
+  readonly onProfile: (profile: NatProfile | undefined) => void
 }
 
 /** Where the host is, as STUN says. */
@@ -82,23 +81,9 @@ export class NatProfiler {
     if (this.#place?.publicAddress === before?.publicAddress) return
     this.#run?.stop()
     this.#alarm.set(undefined)
-    if (this.#place === undefined) this.#options.onProfile(undefined, {})
-    else if (hasNoNat(this.#place)) this.#options.onProfile(NO_NAT, {})
+    if (this.#place === undefined) this.#options.onProfile(undefined)
+    else if (hasNoNat(this.#place)) this.#options.onProfile(NO_NAT)
     else void this.#recall(this.#place)
-  }
-
-  /** What silences did to paths out of this network: remembered with it. Never rejects. */
-  async learn(known: KnownSilences): Promise<void> {
-    const place = this.#place
-    if (place === undefined || this.#isClosed) return
-    const network = await networkOf(place)
-    try {
-      await this.#options.memory.rememberSilences(network, known)
-    } catch (error) {
-      this.#options.logger.warn('What was learnt of the network could not be kept', {
-        error: String(error),
-      })
-    }
   }
 
   async close(): Promise<void> {
@@ -113,7 +98,7 @@ export class NatProfiler {
     const network = await networkOf(place)
     if (this.#isClosed || this.#place !== place) return
     const known = memory.recall(clock.wallNow(), network, place.publicAddress)
-    onProfile(known?.profile, known?.silences ?? {})
+    onProfile(known?.profile)
     if (known === undefined) await this.#measure()
     else this.#wait(known.isFresh ? AGAIN_MS : DELAY_MS)
   }

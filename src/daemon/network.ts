@@ -243,11 +243,8 @@ export class Network {
       logger,
       memory: await NatMemory.open(store),
       address: this.#extraAddress,
-      onProfile: (profile, silences) => {
-        this.change((now, endpoint) => {
-          if (silences !== undefined) endpoint.setSilences(silences)
-          endpoint.setNatProfile(now, profile)
-        })
+      onProfile: (profile) => {
+        this.change((now, endpoint) => endpoint.setNatProfile(now, profile))
         this.#handlers?.handleOtherAddresses() // what our addresses mean is another thing now
       },
     })
@@ -275,9 +272,6 @@ export class Network {
       case 'relay-stream-wanted':
       case 'relay-stream-unwanted':
         this.#relayLines.handle(event)
-        return
-      case 'silences-learnt':
-        void this.#profiler?.learn(event.known) // never rejects
         return
       case 'socket-wanted':
         this.#extraSockets.open(event.socket)

@@ -31,28 +31,10 @@ describe('NatMemory', () => {
 
     const memory = await NatMemory.open(store)
 
-    const silences = {}
-    const asItWas = { profile, silences, isFresh: true }
-    assert.deepEqual(memory.recall(2000, 'home', '198.51.100.1'), asItWas)
-    const elsewhere = { profile, silences, isFresh: false }
-    assert.deepEqual(memory.recall(2000, 'home', '198.51.100.2'), elsewhere)
+    assert.deepEqual(memory.recall(2000, 'home', '198.51.100.1'), { profile, isFresh: true })
+    assert.deepEqual(memory.recall(2000, 'home', '198.51.100.2'), { profile, isFresh: false })
     assert.equal(memory.recall(1000 + DAY_MS, 'home', '198.51.100.1')?.isFresh, false)
     assert.equal(memory.recall(0, 'home', '198.51.100.1')?.isFresh, false) // the clock went back
-    assert.equal(memory.recall(2000, 'work', '198.51.100.1'), undefined)
-  })
-
-  it('keeps what silences did in a network that is known, while the profile is fresh', async () => {
-    const store = memoryStore()
-    const before = await NatMemory.open(store)
-    await before.remember(1000, 'home', '198.51.100.1', profile)
-    await before.rememberSilences('home', { survivedMs: 60_000, diedMs: 90_000 })
-    await before.rememberSilences('work', { survivedMs: 60_000 })
-
-    const memory = await NatMemory.open(store)
-
-    const known = memory.recall(2000, 'home', '198.51.100.1')?.silences
-    assert.deepEqual(known, { survivedMs: 60_000, diedMs: 90_000 })
-    assert.deepEqual(memory.recall(1000 + DAY_MS, 'home', '198.51.100.1')?.silences, {})
     assert.equal(memory.recall(2000, 'work', '198.51.100.1'), undefined)
   })
 

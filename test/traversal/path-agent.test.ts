@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { socketNamed } from '../../src/core/machine.ts'
 import type { Candidate } from '../../src/protocol/server/messages.ts'
 import type { PathAgentEvent } from '../../src/traversal/path-agent.ts'
-import { NetworkSilences } from '../../src/traversal/idle-interval.ts'
 import { simulate } from '../sim/simulate.ts'
 import { at, Puppet, Stage } from './puppet.ts'
 
@@ -212,9 +211,7 @@ describe('PathAgent: a working path', () => {
 
   function connected(seed: number, body: (stage: Stage, peer: Puppet) => void): void {
     simulate(seed, (world) => {
-      const silences = new NetworkSilences()
-      silences.set({ diedMs: 25_000 }) // so that the interval does not grow
-      const stage = new Stage(world, { silences })
+      const stage = new Stage(world)
       const peer = new Puppet(world, 'peer', PEER)
       peer.isAnswering = true
       stage.change((now, agent) => {
