@@ -74,7 +74,6 @@ export class BuddySessions {
       session: options.session,
       prekeys: options.prekeys,
       conversations: () => this.conversations,
-      isOnline: (peer) => options.presence.isOnline(peer),
       isInvisible: options.isInvisible,
     })
   }

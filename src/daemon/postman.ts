@@ -1,6 +1,6 @@
 /**
- * Messages that go through the server's mailbox, sealed: to buddies with whom no live session stands 200 ms after
- * there was something to say. And what comes from there: opened, kept, confirmed by a sealed receipt, and only then
+ * Messages that go through the server's mailbox, sealed: to buddies with whom no live session stands, since nobody who
+ * has something to say should wait for hole punching. And what comes from there: opened, kept, confirmed by a sealed receipt, and only then
  * acknowledged to the server; so a daemon that is killed in between gets it again, knows it by its id, and confirms it.
  *
  * A message has one id on both ways, whoever comes second is dropped. In order: a buddy's messages are mailed as they
@@ -32,7 +32,7 @@ import { type Buddy, personOf } from './roster.ts'
 import type { ServerSession } from './server-session.ts'
 import { Unreadable } from './unreadable.ts'
 
-/** So long a live session may take to come about; then the first message does not wait for hole punching. */
+/** So long live sessions may take to come about once the server is there again, and has told who is online. */
 const LIVE_WITHIN_MS = 200
 
 /** How many messages to one buddy are mailed ahead of the server's answers. */
@@ -52,8 +52,6 @@ export interface PostmanOptions {
   readonly session: ServerSession
   readonly prekeys: Prekeys
   readonly conversations: () => Conversations
-  /** Whether the buddy may be reached by a live session at all. */
-  readonly isOnline: (buddy: AccountNumber) => boolean
   /** Who wants to look offline sends no receipts by mail. */
   readonly isInvisible: () => boolean
 }
@@ -81,9 +79,9 @@ export class Postman {
     this.#alarm = new Alarm(options.clock, (now) => this.#handleTimeout(now))
   }
 
-  /** Something waits for the buddy, and no live session stands. */
+  /** Something waits for the buddy, and no live session stands. To whoever is there the server forwards it at once. */
   wanted(buddy: AccountNumber): void {
-    this.#mailAfter(buddy, this.#options.isOnline(buddy) ? LIVE_WITHIN_MS : 0)
+    this.#mailAfter(buddy, 0)
   }
 
   /** The server is there (again). */
