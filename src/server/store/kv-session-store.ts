@@ -6,8 +6,8 @@
  * | `session/NUMBER` | the account's session, with its epoch, until it ends |
  * | `epoch/NUMBER` | the epoch of the last one, once it has ended |
  *
- * Everything that is asked for while a write is under way is one write: a crowd that comes back costs the disk little.
- * Steps of one account come in the order they were asked for.
+ * Steps of one account come in the order they were asked for, those of others beside them: the store below writes in one
+ * group what comes together, so a crowd that comes back costs the disk little.
  */
 import { z } from 'zod'
 import type { Store, StoreChange } from '../../core/store.ts'
@@ -17,9 +17,6 @@ import { numbersUnder, sortable } from './keys.ts'
 import { bytesField, putRecord, readRecord, storeFailure } from './record.ts'
 import { Records } from './records.ts'
 import type { Epoch, SessionStore, StandingSession } from './session-store.ts'
-
-/** A group of this many costs hardly more than a single write; a larger one would keep its first member waiting. */
-const MAX_GROUP = 64
 
 const sessionRecord = z.object({
   number: z.number(),
@@ -35,19 +32,19 @@ interface Standing {
   readonly session?: StandingSession
 }
 
+/** Gives back the very object that it got where nothing changes. */
+type Take = (before: Standing) => Standing
+
 interface Step {
-  readonly number: AccountNumber
-  /** Gives back the very object that it got where nothing changes. */
-  readonly take: (before: Standing) => Standing
-  readonly done: (after: Standing, before: Standing) => void
-  readonly failed: (error: unknown) => void
+  readonly before: Standing
+  readonly after: Standing
 }
 
 export class KvSessionStore implements SessionStore {
   readonly #store: Store
   readonly #records: Records
-  #waiting: Step[] = [] // as many as callers wait for: sessions bound theirs
-  #working: Promise<void> | undefined
+  /** The last step of each account with one under way: as many as callers wait for, and sessions bound theirs. */
+  readonly #last = new Map<AccountNumber, Promise<unknown>>()
 
   constructor(store: Store) {
     this.#store = store
@@ -98,48 +95,26 @@ export class KvSessionStore implements SessionStore {
   }
 
   async idle(): Promise<void> {
-    await this.#working
+    await Promise.all(this.#last.values())
   }
 
-  async #step(
-    number: AccountNumber,
-    take: Step['take'],
-  ): Promise<{ readonly before: Standing; readonly after: Standing }> {
-    return await new Promise((resolve, failed) => {
-      const done: Step['done'] = (after, before) => resolve({ before, after })
-      this.#waiting.push({ number, take, done, failed })
-      this.#working ??= this.#workAll().finally(() => (this.#working = undefined))
-    })
+  async #step(number: AccountNumber, take: Take): Promise<Step> {
+    const before = this.#last.get(number) ?? Promise.resolve()
+    const step = before.then(() => this.#take(number, take))
+    const ended = step
+      .catch(() => undefined) // whoever asked for the step hears of its failure
+      .then(() => {
+        if (this.#last.get(number) === ended) this.#last.delete(number)
+      })
+    this.#last.set(number, ended)
+    return await step
   }
 
-  /** Never rejects: each step hears of its own failure. */
-  async #workAll(): Promise<void> {
-    await Promise.resolve() // what comes in the same turn of the event loop is one group
-    while (this.#waiting.length > 0) {
-      const group = this.#waiting.slice(0, MAX_GROUP)
-      this.#waiting = this.#waiting.slice(MAX_GROUP)
-      try {
-        for (const tell of await this.#work(group)) tell()
-      } catch (error) {
-        for (const { failed } of group) failed(error)
-      }
-    }
-  }
-
-  async #work(group: readonly Step[]): Promise<readonly (() => void)[]> {
-    const numbers = [...new Set(group.map(({ number }) => number))]
-    const read = await Promise.all(numbers.map((number) => this.#read(number)))
-    const standings = new Map(numbers.map((number, index) => [number, read[index] ?? NEVER]))
-    const changes: StoreChange[] = []
-    const tells = group.map(({ number, take, done }) => {
-      const before = standings.get(number) ?? NEVER
-      const after = take(before)
-      standings.set(number, after)
-      if (after !== before) changes.push(...changesFor(number, after))
-      return () => done(after, before)
-    })
-    if (changes.length > 0) await this.#records.write(changes)
-    return tells
+  async #take(number: AccountNumber, take: Take): Promise<Step> {
+    const before = await this.#read(number)
+    const after = take(before)
+    if (after !== before) await this.#records.write(changesFor(number, after))
+    return { before, after }
   }
 
   async #read(number: AccountNumber): Promise<Standing> {
