@@ -20,14 +20,14 @@ import {
   identityOf,
   type ListeningOptions,
   noLongerThan,
-  Opened,
+  type Opened,
+  opening,
   openUdp,
   outsideOf,
   serveUdp,
 } from './startup.ts'
 import { StunWitness } from './stun-witness.ts'
 import { TlsTicketKeys } from './tls-ticket-keys.ts'
-import { closeAll, openExtraSockets } from './udp-sockets.ts'
 
 export interface RelayServerOptions extends ListeningOptions {
   /** Ed25519 public keys of the servers whose tickets it takes. */
@@ -37,13 +37,7 @@ export interface RelayServerOptions extends ListeningOptions {
 
 /** @throws HollerError `STORE_UNUSABLE`, `PORT_TAKEN`, `CONFIG_INVALID`; nothing stays open then. */
 export async function startRelay(options: RelayServerOptions): Promise<RunningServer> {
-  const opened = new Opened()
-  try {
-    return await start(options, opened)
-  } catch (error) {
-    await opened.close()
-    throw error
-  }
+  return await opening((opened) => start(options, opened))
 }
 
 async function start(options: RelayServerOptions, opened: Opened): Promise<RunningServer> {
@@ -53,12 +47,8 @@ async function start(options: RelayServerOptions, opened: Opened): Promise<Runni
   const tls = await identityOf(options.certificate, directory, clock)
   const pin = tls.pin ?? certificatePin(tls.certificatePem)
   if (pin === undefined) throw new HollerError('CONFIG_INVALID', 'The certificate has no key')
-  const sockets = await openUdp(options)
-  opened.add(() => closeAll(sockets))
-  const extra = await openExtraSockets([...sockets.values()], options.udpEgress ?? [])
-  opened.add(() => closeAll(extra))
-  const { door } = serveUdp(sockets, {
-    extra,
+  const udpSockets = await openUdp(options, opened)
+  const { door } = serveUdp(udpSockets, {
     mayDelay: () => false, // for those who are logged in, and here nobody is
     witness: new StunWitness(random.bytes(32)),
     time: new ServerTime(clock),
@@ -85,7 +75,7 @@ async function start(options: RelayServerOptions, opened: Opened): Promise<Runni
     await noLongerThan(clock, CLOSE_WITHIN_MS, closed)
   })
   const tcp = listener.local
-  const udp = [...sockets.values()].map(({ local }) => local)
+  const udp = [...udpSockets.sockets.values()].map(({ local }) => local)
   const host = hostOf(options, tcp)
   const link = formatRelayLink({ host, port: tcp.port, udpPort: udp[0]?.port ?? 0, pin })
   await directory.write(LINK_FILE, `${link}\n`)

@@ -30,7 +30,8 @@ import {
   identityOf,
   type ListeningOptions,
   noLongerThan,
-  Opened,
+  type Opened,
+  opening,
   openUdp,
   outsideOf,
   serveUdp,
@@ -40,7 +41,6 @@ import type { ServerStore } from './store/server-store.ts'
 import { StunWitness } from './stun-witness.ts'
 import { Switchboard } from './switchboard.ts'
 import { TlsTicketKeys } from './tls-ticket-keys.ts'
-import { closeAll, openExtraSockets } from './udp-sockets.ts'
 
 export interface ServerOptions extends ListeningOptions {
   /** Relays elsewhere, which take this server's tickets. */
@@ -75,13 +75,7 @@ export interface RunningServer {
 
 /** @throws HollerError `STORE_UNUSABLE`, `ALREADY_RUNNING`, `PORT_TAKEN`, `CONFIG_INVALID`; nothing stays open then. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const opened = new Opened()
-  try {
-    return await start(options, opened)
-  } catch (error) {
-    await opened.close()
-    throw error
-  }
+  return await opening((opened) => start(options, opened))
 }
 
 async function start(options: ServerOptions, opened: Opened): Promise<RunningServer> {
@@ -100,16 +94,12 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
   const relayKeys = await relayKeysOf(store, random)
   const outside = outsideOf(options)
 
-  const sockets = await openUdp(options)
-  opened.add(() => closeAll(sockets))
-  const extra = await openExtraSockets([...sockets.values()], options.udpEgress ?? [])
-  opened.add(() => closeAll(extra))
+  const udpSockets = await openUdp(options, opened)
   const witness = new StunWitness(random.bytes(32))
   const time = new ServerTime(clock)
   let isHome: (address: string) => boolean = () => false // nobody is logged in yet
   const mayDelay = ({ address }: Endpoint): boolean => isHome(address)
-  const { door, service } = serveUdp(sockets, {
-    extra,
+  const { door, service } = serveUdp(udpSockets, {
     mayDelay,
     witness,
     time,
@@ -118,7 +108,7 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     opened,
   })
 
-  const udp = [...sockets.values()].map((socket) => socket.local)
+  const udp = [...udpSockets.sockets.values()].map((socket) => socket.local)
   const publicAddresses =
     options.publicHost === undefined ? [] : await addressesOf(options.publicHost)
   const switchboard = new Switchboard({

@@ -23,7 +23,7 @@ import { Relay } from './relay.ts'
 import type { ServerTime } from './server-time.ts'
 import type { StunWitness } from './stun-witness.ts'
 import { UdpService } from './udp-service.ts'
-import { type NamedSockets, openUdpSockets } from './udp-sockets.ts'
+import { closeAll, type NamedSockets, openExtraSockets, openUdpSockets } from './udp-sockets.ts'
 
 /** Goodbyes leave within it; a client that does not read is not waited for longer. */
 export const CLOSE_WITHIN_MS = 6_000
@@ -52,10 +52,24 @@ export async function identityOf(
     : await givenTlsIdentity(given)
 }
 
-export async function openUdp({ udp, udpAlternate }: ListeningOptions): Promise<NamedSockets> {
+export interface ServiceSockets {
+  /** At most four, by RFC 5780. */
+  readonly sockets: NamedSockets
+  /** Further ones for those whose firewall lets only their ports out. */
+  readonly extra: NamedSockets
+}
+
+export async function openUdp(
+  { udp, udpAlternate, udpEgress = [] }: ListeningOptions,
+  opened: Opened,
+): Promise<ServiceSockets> {
   const main = await resolveHostPort(udp)
-  if (udpAlternate === undefined) return await openUdpSockets(main)
-  return await openUdpSockets(main, await resolveHostPort(udpAlternate))
+  const alternate = udpAlternate === undefined ? undefined : await resolveHostPort(udpAlternate)
+  const sockets = await openUdpSockets(main, alternate)
+  opened.add(() => closeAll(sockets))
+  const extra = await openExtraSockets([...sockets.values()], udpEgress)
+  opened.add(() => closeAll(extra))
+  return { sockets, extra }
 }
 
 /** What a relay is called in tickets, and whose tickets it takes. */
@@ -65,7 +79,6 @@ export interface RelayTrust {
 }
 
 interface UdpParts {
-  readonly extra: NamedSockets
   readonly mayDelay: (from: Endpoint) => boolean
   readonly witness: StunWitness
   readonly time: ServerTime
@@ -76,8 +89,8 @@ interface UdpParts {
 
 /** Starts STUN and relay; by the door come those who reach the relay over TLS alone. */
 export function serveUdp(
-  sockets: NamedSockets,
-  { extra, mayDelay, witness, time, relay: trust, options, opened }: UdpParts,
+  { sockets, extra }: ServiceSockets,
+  { mayDelay, witness, time, relay: trust, options, opened }: UdpParts,
 ): { readonly door: RelayDoor; readonly service: UdpService } {
   const { clock, random } = options
   const stun = new BindingServer({
@@ -132,6 +145,17 @@ export class Opened {
     for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
       await close()
     }
+  }
+}
+
+/** Runs a start that enters what it opens. Where it fails, nothing stays open. */
+export async function opening<T>(start: (opened: Opened) => Promise<T>): Promise<T> {
+  const opened = new Opened()
+  try {
+    return await start(opened)
+  } catch (error) {
+    await opened.close()
+    throw error
   }
 }
 
