@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { addressCommand, connect, type Namespace, routeCommand } from '../namespaces.ts'
 
 /**
@@ -24,7 +25,7 @@ export class Segment {
     ...gatewayAddresses: readonly string[]
   ): Promise<Segment> {
     await gateway.ip(
-      `link add ${bridge} type bridge`,
+      `link add ${bridge} address ${ownHardwareAddress()} type bridge`,
       ...gatewayAddresses.map((address) => addressCommand(address, bridge)),
       `link set ${bridge} up`,
     )
@@ -78,6 +79,14 @@ export class Segment {
     if (own === undefined) throw new Error(`${address} does not belong to ${this.bridge}`)
     return `${address}/${own.prefixLength}`
   }
+}
+
+/**
+ * A bridge that is given none takes the lowest of its ports, so another one whenever a lower port is plugged in: whoever
+ * has asked for the old one talks into the void, until it asks again half a minute later. Locally administered, unicast.
+ */
+function ownHardwareAddress(): string {
+  return ['02', ...(randomBytes(5).toString('hex').match(/../g) ?? [])].join(':')
 }
 
 type Family = 4 | 6
