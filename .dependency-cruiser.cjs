@@ -34,8 +34,6 @@ const homes = {
   protobufjs: '^src/protocol/peer/',
   long: '^src/protocol/peer/',
   'fast-xml-parser': '^src/protocol/server/xml\\.ts$',
-  'fast-xml-builder': '^src/protocol/server/xml\\.ts$',
-  'fast-xml-validator': '^src/protocol/server/xml\\.ts$',
   '@nodable/entities': '^src/protocol/server/xml\\.ts$',
   level: '^src/io/level-store\\.ts$',
   '@node-rs/argon2': '^src/crypto/password\\.ts$',

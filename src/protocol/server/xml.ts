@@ -1,14 +1,13 @@
 /**
  * XML documents of the server session as trees of elements and attributes; text between elements means nothing here.
  *
- * Reading goes through four gates, each of which only sees what passed the one before: the size in bytes, strict
- * UTF-8, our profile (`xml-profile.ts`), a validator of its own (the parser alone takes a truncated document for a
- * whole one); then the parser. This file is the one home of the XML packages.
+ * Reading goes through three gates, each of which only sees what passed the one before: the size in bytes, strict
+ * UTF-8, our profile (`xml-profile.ts`), which is a whole grammar of what may come (the parser alone takes a truncated
+ * document for a whole one; docs/adr/0021-one-grammar-before-the-parser.md); then the parser. This file is the one home
+ * of the XML packages.
  */
 import { EntityDecoder } from '@nodable/entities'
-import XMLBuilder from 'fast-xml-builder'
-import { XMLParser } from 'fast-xml-parser'
-import { SyntaxValidator } from 'fast-xml-validator'
+import { type X2jOptions, XMLParser } from 'fast-xml-parser'
 import { utf8 } from '../../core/bytes.ts'
 import { type Decoded, decoded, malformed } from '../../core/decoded.ts'
 import { HollerError } from '../../core/holler-error.ts'
@@ -23,16 +22,17 @@ export interface XmlElement {
 /** One document, as it comes in one frame. */
 const MAX_DOCUMENT_BYTES = 96 * 1024
 
-/** The packages' ordered form: `{ name: children, ':@': { '@attribute': value } }`, text as `{ '#text': … }`. */
+/** The parser's ordered form: `{ name: children, ':@': { '@attribute': value } }`, text as `{ '#text': … }`. */
 type OrderedNode = Readonly<Record<string, unknown>>
 
 const ATTRIBUTES = ':@'
+const TEXT = '#text'
 const PREFIX = '@'
 
 // What fits: the shortest reference that stands for a character, `&lt;`, has four bytes.
 const MOST_REFERENCES = MAX_DOCUMENT_BYTES / 4
 
-const parser = new XMLParser({
+const PARSING: X2jOptions = {
   preserveOrder: true, // else one child is an object, two are an array, and names become keys of an object
   ignoreAttributes: false,
   attributeNamePrefix: PREFIX,
@@ -52,21 +52,12 @@ const parser = new XMLParser({
       applyLimitsTo: 'all',
     },
   }),
-})
+}
 
-const validator = new SyntaxValidator({
-  invalidCharSequence: { comment: true, tagValue: true, attrLt: true },
-  multipleRoots: false,
-})
+const parser = new XMLParser(PARSING)
 
-const builder = new XMLBuilder({
-  preserveOrder: true,
-  ignoreAttributes: false,
-  attributeNamePrefix: PREFIX,
-  suppressEmptyNode: true,
-  suppressBooleanAttributes: false, // else `last="true"` becomes `last`
-  processEntities: false, // `escapeAttribute` has done it, tabs and line ends included
-})
+/** For documents without a single reference, nearly all: a third is saved by not looking for them in each value. */
+const plainParser = new XMLParser({ ...PARSING, processEntities: false })
 
 // `fatal`: bytes that are not UTF-8 are an error, never U+FFFD. `ignoreBOM`: a byte order mark stays and is refused.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -85,8 +76,7 @@ export function readXml(bytes: Uint8Array, limits: XmlLimits = {}): Decoded<XmlE
   const violation = profileViolation(text, limits.elements)
   if (violation !== undefined) return malformed(violation)
   try {
-    validator.validate(text)
-    return rootOf(parser.parse(text))
+    return rootOf((text.includes('&') ? parser : plainParser).parse(text))
   } catch {
     return malformed('not well-formed XML') // or a name that the parser reserves: `constructor`
   }
@@ -97,29 +87,32 @@ export function readXml(bytes: Uint8Array, limits: XmlLimits = {}): Decoded<XmlE
  * @throws {HollerError} INVALID_PARAMS for a text that XML cannot carry, TOO_LARGE for a document beyond 96 KiB.
  */
 export function writeXml(root: XmlElement): Uint8Array {
-  const bytes = utf8(builder.build([toOrdered(root)]))
+  const bytes = utf8(textOfElement(root))
   if (bytes.length > MAX_DOCUMENT_BYTES) {
     throw new HollerError('TOO_LARGE', `A message <${root.name}> of ${bytes.length} bytes`)
   }
   return bytes
 }
 
-function toOrdered({ name, attributes, children }: XmlElement): OrderedNode {
-  checkName(name) // the builder writes names as they are: `a><evil/` would be an element
-  const values: Record<string, string> = {}
+function textOfElement({ name, attributes, children }: XmlElement): string {
+  checkName(name) // `a><evil/` would be an element
+  let text = `<${name}`
   for (const [attribute, value] of attributes) {
     checkName(attribute)
-    if (!isXmlText(value)) {
-      throw new HollerError('INVALID_PARAMS', `XML cannot carry the ${attribute} of <${name}>`)
-    }
-    values[PREFIX + attribute] = escapeAttribute(value)
+    text += ` ${attribute}="${PLAIN.test(value) ? value : escaped(value, attribute, name)}"`
   }
-  return { [name]: children.map(toOrdered), [ATTRIBUTES]: values }
+  if (children.length === 0) return `${text}/>`
+  text += '>'
+  for (const child of children) text += textOfElement(child)
+  return `${text}</${name}>`
 }
 
 function checkName(name: string): void {
   if (!isXmlName(name)) throw new RangeError(`Not an XML name: ${JSON.stringify(name)}`)
 }
+
+/** Numbers, base64, words: what stands for itself. */
+const PLAIN = /^[A-Za-z0-9+/=.:_ -]*$/
 
 const ESCAPES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -131,7 +124,10 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\r': '&#13;',
 }
 
-function escapeAttribute(value: string): string {
+function escaped(value: string, attribute: string, element: string): string {
+  if (!isXmlText(value)) {
+    throw new HollerError('INVALID_PARAMS', `XML cannot carry the ${attribute} of <${element}>`)
+  }
   return value.replace(/[&<>"\t\n\r]/g, (character) => ESCAPES[character] ?? character)
 }
 
@@ -145,15 +141,16 @@ function textOf(bytes: Uint8Array): string | undefined {
 
 // The profile has seen to it that there is one root; should the parser see something else, the document is refused.
 function rootOf(parsed: unknown): Decoded<XmlElement> {
-  const [root, ...others] = elementsOf(parsed)
-  if (root === undefined || others.length > 0) return malformed('not one root element')
+  const elements = elementsOf(parsed)
+  const [root] = elements
+  if (root === undefined || elements.length > 1) return malformed('not one root element')
   return decoded(root)
 }
 
 function elementsOf(nodes: unknown): XmlElement[] {
   const elements: XmlElement[] = []
-  for (const node of Array.isArray(nodes) ? nodes.filter(isOrderedNode) : []) {
-    const name = Object.keys(node).find(isXmlName) // neither `:@` nor `#text` is a name
+  for (const node of Array.isArray(nodes) ? (nodes as OrderedNode[]) : []) {
+    const name = nameOf(node)
     if (name === undefined) continue
     elements.push({
       name,
@@ -164,14 +161,14 @@ function elementsOf(nodes: unknown): XmlElement[] {
   return elements
 }
 
-function attributesOf(values: unknown): ReadonlyMap<string, string> {
-  const attributes = new Map<string, string>() // ≤ MAX_ATTRIBUTES, by the profile
-  for (const [key, value] of Object.entries(values ?? {})) {
-    if (typeof value === 'string') attributes.set(key.slice(PREFIX.length), value)
-  }
-  return attributes
+function nameOf(node: OrderedNode): string | undefined {
+  for (const name in node) if (name !== ATTRIBUTES && name !== TEXT) return name
+  return undefined
 }
 
-function isOrderedNode(node: unknown): node is OrderedNode {
-  return typeof node === 'object' && node !== null
+function attributesOf(values: unknown): ReadonlyMap<string, string> {
+  const attributes = new Map<string, string>() // ≤ MAX_ATTRIBUTES, by the profile
+  const byKey = values as Readonly<Record<string, string>> | undefined
+  for (const key in byKey) attributes.set(key.slice(PREFIX.length), byKey[key] ?? '')
+  return attributes
 }
