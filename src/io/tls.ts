@@ -11,6 +11,7 @@ import { type SecureStream, secureStream } from './byte-stream.ts'
 import { roomForConnections } from './descriptors.ts'
 import { connectThroughProxy } from './http-connect.ts'
 import type { HttpProxy } from './proxy-environment.ts'
+import { useSmallSegments } from './small-segments.ts'
 import { TlsTickets } from './tls-tickets.ts'
 
 /** RFC 9266: the label, an empty context, 32 bytes. */
@@ -156,6 +157,7 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
   } catch (error) {
     throw listenError(options, error)
   }
+  useSmallSegments(server) // where it cannot be had, only those behind a black hole miss it
   server.on('error', () => undefined) // EMFILE while accepting: those clients try again
   return {
     local: endpointOf(server.address()),

@@ -31,21 +31,11 @@ const CABLE_LINE: LineConditions = {
   down: { latencyMs: 10, rateBytesPerSecond: 2_500_000 },
 }
 
-/** A tunnel that swallows what is too big, without a word. */
+/** A tunnel that swallows what is too big, without a word, and whose router does not clamp TCP's segments (RFC 4459 §3.2). */
 const TUNNEL_LINE: LineConditions = {
   up: { latencyMs: 10, mtuBytes: 1280 },
   down: { latencyMs: 10, mtuBytes: 1280 },
 }
-
-/**
- * TCP is not what such a line tries: whoever sells a tunnel has its router clamp the segments of TCP (RFC 4459 §3.2), or
- * no web page would come. Ours does not look into TCP, so the server's host does it.
- */
-const CLAMP_SEGMENTS = `
-  table inet clamp {
-    chain input { type filter hook input priority 0; tcp flags syn tcp option maxseg size set 1200; }
-    chain output { type filter hook output priority 0; tcp flags syn tcp option maxseg size set 1200; }
-  }`
 
 const lines: readonly Line[] = [
   { name: 'lines that lose 5 % each way', homes: cones, line: LOSSY_LINE, path: 'direct' },
@@ -69,7 +59,6 @@ describe('two homes with', () => {
   let residents: readonly Resident[]
 
   before(async () => {
-    town().internet.server.nft(CLAMP_SEGMENTS)
     const settlers = lines.flatMap(({ homes, line }, index): Settler[] =>
       homes.map((kind, side) => ({ name: `p${index}${side}`, kind, ...(line && { line }) })),
     )
