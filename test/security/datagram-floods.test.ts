@@ -53,21 +53,24 @@ const floods = [
 describe('a flood of datagrams from nobody', function () {
   this.timeout(180_000)
   let siege: Siege
-  let sources: readonly DatagramSocket[] // others for each flood, so that late answers to the last one count for nobody
+  // Others for each flood, all kept to the end: late answers to an earlier flood find its own ports, and no port is given
+  // to a later one.
+  let sources: readonly DatagramSocket[]
+  const opened: DatagramSocket[] = [] // ≤ SOURCES for each test
 
   before(async () => {
     siege = await Siege.begin()
   })
 
-  after(() => siege.end())
+  after(async () => {
+    await Promise.all(opened.map((socket) => socket.close()))
+    await siege.end()
+  })
 
   beforeEach(async () => {
     const open = (): Promise<DatagramSocket> => openUdpSocket({ address: '127.0.0.1', port: 0 })
     sources = await Promise.all(Array.from({ length: SOURCES }, open))
-  })
-
-  afterEach(async () => {
-    await Promise.all(sources.map((socket) => socket.close()))
+    opened.push(...sources)
   })
 
   for (const { name, make, mostAnswered } of floods) {
