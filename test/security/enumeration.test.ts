@@ -9,18 +9,21 @@ const ROUNDS = Number(process.env['ENUMERATION_ROUNDS'] ?? 25)
 
 /**
  * Beyond this the two look different, and are asked again: a server that tells them apart does so each time, in the
- * same direction; chance does in 1 of 740 looks. Three looks that agree, at one of two times, in one of two directions,
- * are a false alarm in 1 run of 100 million. What a busy machine adds to two guesses that follow each other it adds to
+ * same direction; chance does in 1 of 740 looks. Three looks that agree, at one of three times, in one of two directions,
+ * are a false alarm in 1 run of 60 million. What a busy machine adds to two guesses that follow each other it adds to
  * both, which makes that rarer still.
  */
 const MOST_Z = 3
 const LOOKS = 3
 
-const PARTS = ['challengeMs', 'verdictMs'] as const
+const PARTS = ['challengeMs', 'verdictMs', 'refusalMs'] as const
 
 interface Attempt {
   readonly challengeMs: number
   readonly verdictMs: number
+  /** Of a code that is to replace the password. */
+  readonly refusalMs: number
+  /** What was said last to both. */
   readonly verdict: string
 }
 
@@ -37,17 +40,18 @@ describe('who wants to know which accounts there are', function () {
 
   after(() => siege.end())
 
-  /** One guess, as an attacker would time it. */
+  /** One guess of the password and one of a code, as an attacker would time them. */
   async function guess(user: string): Promise<Attempt> {
     const intruder = await Intruder.connect(siege.server.link)
+    const { refusalMs } = await intruder.guessCode(user)
     const { challengeMs, verdictMs } = await intruder.guess(user, testDevice('mallory'))
-    const verdict = intruder.frames.at(-1)
-    assert.ok(verdict !== undefined)
     intruder.leave()
-    return { challengeMs, verdictMs, verdict: Buffer.from(verdict).toString() }
+    const verdicts = [intruder.frames[0], intruder.frames.at(-1)]
+    const verdict = verdicts.map((bytes) => Buffer.from(bytes ?? []).toString()).join()
+    return { challengeMs, verdictMs, refusalMs, verdict }
   }
 
-  it('hears the same bytes of a wrong password and of nobody', async () => {
+  it('hears the same bytes of a wrong password or code and of nobody', async () => {
     const wrong = await guess('alice')
     const unknown = await guess('nobody')
 
@@ -85,7 +89,11 @@ describe('who wants to know which accounts there are', function () {
         known.map((attempt) => attempt[part]),
         unknown.map((attempt) => attempt[part]),
       )
-    return { challengeMs: zOf('challengeMs'), verdictMs: zOf('verdictMs') }
+    return {
+      challengeMs: zOf('challengeMs'),
+      verdictMs: zOf('verdictMs'),
+      refusalMs: zOf('refusalMs'),
+    }
   }
 })
 

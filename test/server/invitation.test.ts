@@ -124,8 +124,10 @@ describe('replace-password', () => {
     } as const
 
     await client.say(message)
+    await server.time.pass(5)
     const again = server.connect()
     await again.say(message)
+    await server.time.pass(5)
 
     assert.deepEqual(client.heard, [{ kind: 'registered', number: alice, handle: 'alice' }])
     assert.equal(again.last('error').code, 'code-invalid')
@@ -143,6 +145,9 @@ describe('replace-password', () => {
     const guess = async (user: string): Promise<ServerMessage | undefined> => {
       const client = server.connect()
       await client.say({ kind: 'replace-password', user, code: 'guess', verifier: verifierOf('x') })
+      await server.time.pass(4.9)
+      assert.equal(client.heard.length, 0, 'when it is told tells nothing either')
+      await server.time.pass(0.1)
       return client.heard.at(-1)
     }
 

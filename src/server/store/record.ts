@@ -10,6 +10,8 @@ import { sha256 } from '../../crypto/hash.ts'
 
 const CHECKSUM_BYTES = 8
 
+type StorePut = Extract<StoreChange, { readonly kind: 'put' }>
+
 /** Bytes are base64 on disk. */
 export const bytesField = z.codec(
   z.base64(),
@@ -21,7 +23,7 @@ export function putRecord<S extends z.ZodType>(
   schema: S,
   key: string,
   value: z.output<S>,
-): StoreChange {
+): StorePut {
   return putBytes(key, utf8(JSON.stringify(z.encode(schema, value))))
 }
 
@@ -47,7 +49,7 @@ export function isIntact(key: string, bytes: Uint8Array): boolean {
 }
 
 /** Bytes as they are, behind their checksum. */
-export function putBytes(key: string, bytes: Uint8Array): StoreChange {
+export function putBytes(key: string, bytes: Uint8Array): StorePut {
   return { kind: 'put', key, value: concatBytes(checksumOf(key, bytes), bytes) }
 }
 

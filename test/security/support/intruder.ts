@@ -1,5 +1,6 @@
 /** Somebody who says what no daemon would: bytes of their own choice, before the login or inside their own session. */
 import assert from 'node:assert/strict'
+import { DEFAULT_HASHING } from '../../../src/crypto/password-hashing.ts'
 import { saltedPassword } from '../../../src/crypto/password.ts'
 import type { SecureStream } from '../../../src/io/byte-stream.ts'
 import { systemRandom } from '../../../src/io/random.ts'
@@ -75,6 +76,19 @@ export class Intruder {
     })
     const challengeMs = challengedAt - startedAt
     return { last, challengeMs, verdictMs: performance.now() - challengedAt }
+  }
+
+  /** Tries to replace a password by a code that nobody was given; how long the server took to refuse it. */
+  async guessCode(
+    user: string,
+  ): Promise<{ readonly last: ServerMessage; readonly refusalMs: number }> {
+    const [salt, storedKey, serverKey] = [16, 32, 32].map((length) => systemRandom.bytes(length))
+    assert.ok(salt !== undefined && storedKey !== undefined && serverKey !== undefined)
+    const verifier = { salt, hashing: DEFAULT_HASHING, storedKey, serverKey }
+    const startedAt = performance.now()
+    this.say({ kind: 'replace-password', user, code: 'GUESS', verifier })
+    const last = await this.next(({ kind }) => kind === 'registered' || kind === 'error')
+    return { last, refusalMs: performance.now() - startedAt }
   }
 
   async #logIn(
