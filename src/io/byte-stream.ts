@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net'
 import type { SecureChannel } from '../core/machine.ts'
+import { atEndOfTurn } from './end-of-turn.ts'
 
 /** An ordered byte stream (Unix socket or TLS): what goes in comes out at the other end, or the stream closes. */
 export interface ByteStream {
+  /** Leaves at the end of the event loop's turn, with what else was written in it. */
   write(bytes: Uint8Array): void
   /** What was written and has not left yet: the measure for back-pressure. */
   readonly queuedBytes: number
@@ -47,6 +49,7 @@ class SocketStream implements ByteStream {
   #why: string | undefined
   #onClose: ((why: string) => void) | undefined
   #onEnd: (() => void) | undefined
+  readonly #uncork = (): void => this.#socket.uncork()
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -66,8 +69,14 @@ class SocketStream implements ByteStream {
     return this.#socket.writableNeedDrain
   }
 
+  // What is written within a turn of the event loop leaves together: one TLS record, one system call.
   write(bytes: Uint8Array): void {
-    if (this.#socket.writable) this.#socket.write(bytes)
+    if (!this.#socket.writable) return
+    if (this.#socket.writableCorked === 0) {
+      this.#socket.cork()
+      atEndOfTurn(this.#uncork)
+    }
+    this.#socket.write(bytes)
   }
 
   onBytes(handler: (bytes: Uint8Array) => void): void {

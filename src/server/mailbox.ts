@@ -46,10 +46,12 @@ const STORE_RETRY_MS = 5_000
 
 type Delivery = 'mailbox' | Refusal
 
+type OnAnswer = (outcome: Accepted['at'] | Refusal) => void
+
 /** A message that is nowhere yet but at the recipient's daemon, perhaps. */
 interface Unstored {
   readonly mail: NewMail
-  readonly answer: (outcome: Accepted['at'] | Refusal) => void
+  readonly answer: OnAnswer
   /** The recipient has it: what is being stored is to be forgotten again. */
   isAcknowledged: boolean
   isStoring: boolean
@@ -105,22 +107,30 @@ export class Mailbox {
     this.#options.onDeadline()
   }
 
-  /** Takes messages of one sender in the order of the calls, however long each takes to be accepted. */
-  send(now: Instant, from: OnlineAccount, message: Send): Promise<Accepted['at'] | Refusal> {
-    const { to, messageId, body } = message
+  /**
+   * Takes messages of one sender in the order of the calls, however long each takes to be accepted. `answer` is called
+   * once, perhaps before this returns.
+   */
+  send(now: Instant, from: OnlineAccount, { to, messageId, body }: Send, answer: OnAnswer): void {
     if (!from.isBuddy(to)) {
-      return Promise.resolve(refused('not-buddies', 'Only buddies can be written to'))
+      answer(refused('not-buddies', 'Only buddies can be written to'))
+      return
     }
     const seq = this.#takeSeq()
-    if (seq === undefined) return Promise.resolve(storeFailed())
+    if (seq === undefined) {
+      answer(storeFailed())
+      return
+    }
     const { identity } = from.device
     const mail = { owner: to, seq, from: from.number, device: identity, messageId, body }
     const feed = this.#feedOf(to)
-    if (feed === undefined) return this.#store(mail)
+    if (feed === undefined) {
+      void this.#store(mail).then(answer) // never rejects
+      return
+    }
     const mayForward = feed.isCaughtUp && hasRoom(feed, body.length)
-    return mayForward && !this.#options.isInvisible(to)
-      ? this.#forward(now, feed, mail)
-      : this.#storeFor(feed, mail)
+    if (mayForward && !this.#options.isInvisible(to)) this.#forward(now, feed, mail, answer)
+    else void this.#storeFor(feed, mail).then(answer) // never rejects
   }
 
   /** The session's daemon has these on its disk. What was never given to this session is none of its business. */
@@ -138,7 +148,7 @@ export class Mailbox {
       else this.#acknowledged(seq, unstored)
     }
     this.#remove(account.number, stored)
-    void this.#feed(feed) // never rejects
+    if (!feed.isCaughtUp) void this.#feed(feed) // never rejects
   }
 
   async withdraw(from: OnlineAccount, { to, messageIds }: Withdraw): Promise<Answer> {
@@ -224,14 +234,13 @@ export class Mailbox {
     return account === undefined ? undefined : this.#feeds.get(account)
   }
 
-  #forward(now: Instant, feed: Feed, mail: NewMail): Promise<Accepted['at'] | Refusal> {
+  #forward(now: Instant, feed: Feed, mail: NewMail, answer: OnAnswer): void {
     this.#deliver(feed, mail)
-    return new Promise((answer) => {
-      this.#unstored.set(mail.seq, { mail, answer, isAcknowledged: false, isStoring: false })
-      this.#deadlines.set(mail.seq, after(now, STORE_AFTER_MS))
-      this.#options.onDeadline()
-      if (!feed.account.session.isOpen) this.#storeLate(mail.seq) // the stream was full, and has been cut
-    })
+    this.#unstored.set(mail.seq, { mail, answer, isAcknowledged: false, isStoring: false })
+    const before = this.#deadlines.earliest
+    this.#deadlines.set(mail.seq, after(now, STORE_AFTER_MS))
+    if (this.#deadlines.earliest !== before) this.#options.onDeadline()
+    if (!feed.account.session.isOpen) this.#storeLate(mail.seq) // the stream was full, and has been cut
   }
 
   #acknowledged(seq: MailSeq, unstored: Unstored): void {

@@ -32,10 +32,11 @@ const MOST_WAITING_BYTES = MAX_FRAME_BYTES
 
 export interface MessageStreamHandlers {
   /**
-   * Called again only when what it returned has resolved: messages of a session are handled in order. Nothing has
-   * looked into it yet, for to decode it is work, and the session says when its client is due for that.
+   * Messages of a session are handled in order: as long as a promise that this returned is pending, the next one waits.
+   * The frame is lent for the call. Nothing has looked into it yet, for to decode it is work, and the session says
+   * when its client is due for that.
    */
-  readonly onMessage: (frame: Uint8Array) => Promise<void>
+  readonly onMessage: (frame: Uint8Array) => Promise<void> | undefined
   /** Bytes came: the client is alive. */
   readonly onHeard: (now: Instant) => void
   /** The stream cannot be understood any more. */
@@ -141,25 +142,41 @@ export class MessageStream {
       this.#handlers.onSpoilt(frames.why)
       return
     }
-    if (!this.#frames.isMidFrame) this.#frameDueAt = undefined
-    else if (!wasMidFrame || frames.value.length > 0) this.#frameDueAt = after(now, FRAME_WITHIN_MS)
-    for (const frame of frames.value) this.#inbox.push(Uint8Array.from(frame)) // what came is a view
-    this.#handlers.onDeadline()
+    this.#expectRest(now, wasMidFrame && frames.value.length === 0)
+    for (const frame of frames.value) this.#take(frame)
     if (this.#isInboxFull() && !this.#isPaused) {
       this.#isPaused = true
       this.#stream.pause()
     }
-    void this.#handleInbox() // never rejects: the session catches what its messages throw
+  }
+
+  #expectRest(now: Instant, isSameFrame: boolean): void {
+    const before = this.#frameDueAt
+    if (!this.#frames.isMidFrame) this.#frameDueAt = undefined
+    else if (!isSameFrame) this.#frameDueAt = after(now, FRAME_WITHIN_MS)
+    if (this.#frameDueAt !== before) this.#handlers.onDeadline()
+  }
+
+  #take(frame: Uint8Array): void {
+    if (this.#isClosed) return
+    if (this.#isHandling) {
+      this.#inbox.push(Uint8Array.from(frame)) // what came is a view
+      return
+    }
+    this.#isHandling = true
+    const handled = this.#handlers.onMessage(frame)
+    if (handled === undefined && this.#inbox.length === 0) this.#isHandling = false
+    else void this.#handleInbox(handled) // never rejects: the session catches what its messages throw
   }
 
   #isInboxFull(): boolean {
+    if (this.#inbox.length === 0) return false
     const waitingBytes = this.#inbox.reduce((sum, frame) => sum + frame.length, 0)
     return this.#inbox.length > MOST_WAITING || waitingBytes > MOST_WAITING_BYTES
   }
 
-  async #handleInbox(): Promise<void> {
-    if (this.#isHandling) return
-    this.#isHandling = true
+  async #handleInbox(first: Promise<void> | undefined): Promise<void> {
+    await first
     for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
       await this.#handlers.onMessage(next)
     }

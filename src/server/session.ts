@@ -9,6 +9,7 @@
  * sequence ends it. After login its messages are handled in order, one at a time. Nothing a client does or leaves
  * undone reaches further than its own session.
  */
+import { copyOf } from '../core/bytes.ts'
 import { after, earliest, type Instant } from '../core/instant.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
@@ -20,6 +21,7 @@ import {
   UNKNOWN_MESSAGE,
 } from '../protocol/server/decode.ts'
 import {
+  type Accepted,
   type ClientMessage,
   type Goodbye,
   type Hello,
@@ -40,7 +42,12 @@ import { MessageStream } from './message-stream.ts'
 import type { OnlineAccount } from './online-account.ts'
 import type { Outside } from './outside.ts'
 import { printable } from './printable.ts'
-import type { OpenSession, SessionEnd, SessionServices } from './session-services.ts'
+import type {
+  OpenSession,
+  SessionEnd,
+  SessionRequest,
+  SessionServices,
+} from './session-services.ts'
 import { counted, type Counted } from './tally.ts'
 import { TokenBucket } from './token-buckets.ts'
 
@@ -102,7 +109,8 @@ export class Session implements OpenSession {
   #pause: { readonly until: Instant; readonly resolve: () => void } | undefined // messages are handled one at a time
   #hasRegistered = false
   #hasTriedResume = false
-  readonly #sends = new Set<Promise<void>>() // ≤ MOST_SENDS
+  #sending = 0 // ≤ MOST_SENDS
+  #onSent: (() => void) | undefined
 
   constructor(stream: SecureStream, server: SessionServices, outside: Outside) {
     const now = outside.clock.now()
@@ -172,40 +180,52 @@ export class Session implements OpenSession {
     this.#messages.cut(why)
   }
 
-  async #handle(frame: Uint8Array): Promise<void> {
-    let id: RequestId | undefined
+  // What can be done at once is: most messages cost neither a promise nor a timer.
+  #handle(frame: Uint8Array): Promise<void> | undefined {
+    const turn = this.#slowDown(frame.length)
+    if (turn === undefined) return this.#watched(this.#handleFrame(frame))
+    const kept = copyOf(frame)
+    return this.#watched(turn.then(() => this.#handleFrame(kept)))
+  }
+
+  /** Meanwhile the client is shown that we live. */
+  #watched(handled: Promise<void> | undefined): Promise<void> | undefined {
+    if (handled === undefined) return undefined
     this.#signAt = after(this.#outside.clock.now(), SIGN_OF_LIFE_MS)
     this.#rearm()
+    return handled.finally(() => (this.#signAt = undefined))
+  }
+
+  /** Neither throws nor rejects. */
+  #handleFrame(frame: Uint8Array): Promise<void> | undefined {
+    if (!this.isOpen) return undefined
+    let id: RequestId | undefined
     try {
-      await this.#slowDown(frame.length)
-      if (!this.isOpen) return
       const message = decodeClientMessage(frame)
       if (message.ok) {
         if ('id' in message.value) id = message.value.id
-        await this.#handleMessage(message.value)
-      } else this.#handleUnreadable(message)
+        return this.#handleMessage(message.value)?.catch((error: unknown) =>
+          this.#handleFailure(error, id),
+        )
+      }
+      this.#handleUnreadable(message)
     } catch (error) {
       this.#handleFailure(error, id)
-    } finally {
-      this.#signAt = undefined
     }
+    return undefined
   }
 
-  async #handleMessage(message: ClientMessage): Promise<void> {
+  #handleMessage(message: ClientMessage): Promise<void> | undefined {
     switch (message.kind) {
       case 'hello':
-        await this.#handleHello(message)
-        return
+        return this.#handleHello(message)
       case 'response':
-        await this.#handleResponse(message)
-        return
+        return this.#handleResponse(message)
       case 'resume':
-        await this.#handleResume(message)
-        return
+        return this.#handleResume(message)
       case 'register':
       case 'replace-password':
-        await this.#handleRegister(message)
-        return
+        return this.#handleRegister(message)
       case 'ping':
       case 'pong':
       case 'report':
@@ -233,39 +253,39 @@ export class Session implements OpenSession {
       case 'key-log':
       case 'send':
       case 'ack':
-        if (this.#state.kind === 'online') await this.#handleOnline(this.#state.account, message)
-        else this.#violated(`${message.kind} before login`)
+        if (this.#state.kind === 'online') return this.#handleOnline(this.#state.account, message)
+        this.#violated(`${message.kind} before login`)
+        return undefined
     }
   }
 
-  async #handleOnline(account: OnlineAccount, message: OnlineMessage): Promise<void> {
+  #handleOnline(account: OnlineAccount, message: OnlineMessage): Promise<void> | undefined {
     const now = this.#outside.clock.now()
     switch (message.kind) {
       case 'ping':
         this.send({ kind: 'pong', id: message.id, timeMs: this.#outside.clock.wallNow() })
-        return
+        return undefined
       case 'pong':
         this.#heartbeat.answered(now, message.id)
-        return
+        return undefined
       case 'report':
         this.#record = { ...this.#record, report: reportOf(message) }
         this.#reply(message.id, done)
-        return
+        return undefined
       case 'send':
-        await this.#handleSend(now, account, message)
-        return
+        return this.#handleSend(now, account, message)
       case 'ack':
         this.#server.mailbox.acknowledge(account, message.seqs)
-        return
+        return undefined
       case 'suspend':
         this.#reply(message.id, done)
         this.#messages.close()
         this.#finish('suspended', 'suspended')
-        return
+        return undefined
       case 'logout':
         this.#reply(message.id, done)
         this.end('logged-out')
-        return
+        return undefined
       case 'search':
       case 'buddy-request':
       case 'buddy-accept':
@@ -286,21 +306,32 @@ export class Session implements OpenSession {
       case 'publish-keys':
       case 'take-keys':
       case 'key-log':
-        this.#reply(message.id, await this.#server.request(now, account, message))
+        return this.#handleRequest(now, account, message)
     }
   }
 
+  async #handleRequest(
+    now: Instant,
+    account: OnlineAccount,
+    message: SessionRequest,
+  ): Promise<void> {
+    this.#reply(message.id, await this.#server.request(now, account, message))
+  }
+
   // What comes after it need not wait until it is accepted, but for those who send without an end.
-  async #handleSend(now: Instant, account: OnlineAccount, message: Send): Promise<void> {
-    const { id } = message
-    const sent = this.#server.mailbox.send(now, account, message).then((outcome) => {
-      this.#sends.delete(sent)
-      this.#server.tally.add('messages', typeof outcome === 'string' ? outcome : 'refused')
-      if (typeof outcome === 'string') this.send({ kind: 'accepted', id, at: outcome })
-      else this.#refuse(id, outcome)
-    })
-    this.#sends.add(sent)
-    if (this.#sends.size >= MOST_SENDS) await Promise.race(this.#sends)
+  #handleSend(now: Instant, account: OnlineAccount, message: Send): Promise<void> | undefined {
+    this.#sending += 1
+    this.#server.mailbox.send(now, account, message, (outcome) => this.#sent(message.id, outcome))
+    if (this.#sending < MOST_SENDS) return undefined
+    return new Promise((resolve) => (this.#onSent = resolve))
+  }
+
+  #sent(id: RequestId, outcome: Accepted['at'] | Refusal): void {
+    this.#sending -= 1
+    this.#onSent?.()
+    this.#server.tally.add('messages', typeof outcome === 'string' ? outcome : 'refused')
+    if (typeof outcome === 'string') this.send({ kind: 'accepted', id, at: outcome })
+    else this.#refuse(id, outcome)
   }
 
   async #handleHello(hello: Hello): Promise<void> {
@@ -454,15 +485,18 @@ export class Session implements OpenSession {
   }
 
   /** Too many messages: the next one waits. Before login there is no next one. */
-  async #slowDown(bytes: number): Promise<void> {
+  #slowDown(bytes: number): Promise<void> | undefined {
     this.#received += 1
-    if (!this.isLoggedIn && this.#received > MOST_BEFORE_LOGIN) this.#violated('too many messages')
+    if (!this.isLoggedIn) {
+      if (this.#received > MOST_BEFORE_LOGIN) this.#violated('too many messages')
+      return undefined
+    }
     const now = this.#outside.clock.now()
     const cost = Math.ceil(bytes / BYTES_OF_ONE_MESSAGE)
-    if (this.isLoggedIn && !this.#budget.take(now, cost)) {
-      await this.#until(after(now, this.#budget.waitMs(now, cost)))
+    if (this.#budget.take(now, cost)) return undefined
+    return this.#until(after(now, this.#budget.waitMs(now, cost))).then(() => {
       this.#budget.take(this.#outside.clock.now(), cost)
-    }
+    })
   }
 
   /**

@@ -27,14 +27,15 @@ export type Counted = typeof counted
 export type CountedName = keyof Counted
 
 export class Tally {
-  readonly #counts = new Map<string, number>() // ≤ the results above
+  readonly #counts = new Map<CountedName, Map<string, number>>() // ≤ the results above
 
   add<N extends CountedName>(name: N, result: Counted[N][number], count = 1): void {
-    const key = `${name} ${result}`
-    this.#counts.set(key, (this.#counts.get(key) ?? 0) + count)
+    const counts = this.#counts.get(name) ?? new Map<string, number>()
+    counts.set(result, (counts.get(result) ?? 0) + count)
+    this.#counts.set(name, counts)
   }
 
   count<N extends CountedName>(name: N, result: Counted[N][number]): number {
-    return this.#counts.get(`${name} ${result}`) ?? 0
+    return this.#counts.get(name)?.get(result) ?? 0
   }
 }
