@@ -55,6 +55,15 @@ describe('A file', function () {
     })
   }
 
+  it('starts up again where a moment without any packet looked like a full queue', () => {
+    const bottleneck = bottleneckOf(pathOf(100), 1)
+    const flow = bottleneck.join()
+    stall(bottleneck, { afterMs: 100, forMs: 26 })
+    bottleneck.startFile(flow)
+    const used = (bottleneck.measure(3000)[0] ?? 0) / 12_500_000
+    assert.ok(used > 0.7, `${used}`)
+  })
+
   it('uses a long fat path: 100 Mbit/s and 150 ms', () => {
     const used = fileRate(pathOf(100, { latencyMs: 75, queueBytes: 1_875_000 }), 5000) / 12_500_000
     assert.ok(used > 0.7, `${used}`)
@@ -279,5 +288,15 @@ function printTable(this: Mocha.Suite): void {
         1,
       )
     })
+  }
+}
+
+/** Both directions: what comes meanwhile is handled when it is over, as by a host that was busy. */
+function stall(bottleneck: SharedBottleneck, when: { afterMs: number; forMs: number }): void {
+  const from = bottleneck.now + when.afterMs
+  const until = from + when.forMs
+  for (const link of [bottleneck.there, bottleneck.back]) {
+    const transit = link.transit.bind(link)
+    link.transit = (now, sizeBytes) => transit(now >= from && now < until ? until : now, sizeBytes)
   }
 }

@@ -10,6 +10,9 @@ import { BETA } from './short-term-model.ts'
 /** A rise of the round trip that ends start-up and probes: the pipe is full, more would only be queue. */
 export const FULL_RTT_RISE_MS = 10
 
+/** Two whole rounds at 1.25 find 1.56 times as much: by then it is no sample's chance. */
+const ANOTHER_PATH_GROWTH = 1.5
+
 /** What the ACKs now coming in tell of the last probe. */
 type AckPhase = 'none' | 'refilling' | 'probe-starting' | 'probe-feedback' | 'probe-stopping'
 
@@ -61,6 +64,12 @@ export class BandwidthProbe {
     const isOver = this.#hasFoundEnd(sample, windowBytes, rounds)
     if (isOver) this.#wasTooHigh = false
     return isOver
+  }
+
+  /** While it goes on: it has found so much more that what was believed was not this path's. */
+  get hasFoundAnotherPath(): boolean {
+    const before = this.#bandwidthBefore
+    return before > 0 && this.#model.bandwidth.max >= before * ANOTHER_PATH_GROWTH
   }
 
   /** Learns from an ACK. True when the probe that has now been answered should be repeated at once. */

@@ -285,6 +285,7 @@ export class Bbr implements CongestionController {
       case 'up':
         if (this.#probe.isOver(sample, this.windowBytes, this.#stateRounds))
           this.#startDown(sample.now)
+        else if (this.#probe.hasFoundAnotherPath) this.#startAnew()
         return
       case 'startup':
       case 'drain':
@@ -316,6 +317,13 @@ export class Bbr implements CongestionController {
     this.#pipe.reset(0, STARTUP_GROWTH)
     this.#startupLoss.clear()
     this.#enter('startup')
+  }
+
+  // Far more than was believed, and no end of it: at a quarter a round it would take seconds.
+  #startAnew(): void {
+    this.#probe.forget()
+    this.#hasBeenFull = false
+    this.#enterStartup()
   }
 
   #startDown(now: Instant): void {
