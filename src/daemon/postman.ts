@@ -104,7 +104,11 @@ export class Postman {
   /** The server has so many of our prekeys left. */
   async replenish(left: KeysLeft): Promise<void> {
     const keys = await this.#options.prekeys.replenished(left)
-    if (keys !== undefined) await this.#options.session.request(keys)
+    if (keys === undefined) return
+    await this.#options.session.request(keys).catch((error: unknown) => {
+      const isLater = error instanceof HollerError && error.code === 'SERVER_UNREACHABLE'
+      if (!isLater) throw error // the next session begins by saying what is left
+    })
   }
 
   async withdraw(buddy: AccountNumber, ids: readonly MessageId[]): Promise<void> {

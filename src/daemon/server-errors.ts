@@ -29,7 +29,8 @@ export function errorOfServer({
   text,
   retryAfterMs,
 }: Pick<ServerError, 'code' | 'text' | 'retryAfterMs'>): HollerError {
-  const message = `The server refuses: ${text === '' ? code : text}`
+  const why = text === '' ? code : text
+  const message = code === 'temporary' ? why : `The server refuses: ${why}` // it cannot, or was not heard
   return retryAfterMs === undefined
     ? new HollerError(CODES[code], message)
     : new ControlFault(CODES[code], message, { retryAfterMs })

@@ -1,6 +1,8 @@
 import { HollerError } from '../core/holler-error.ts'
 import { after, type Instant } from '../core/instant.ts'
-import type { RequestId } from '../protocol/server/messages.ts'
+import type { RequestId, ServerErrorCode } from '../protocol/server/messages.ts'
+import { isDoneAlready, mayBeRepeated } from './repeated-requests.ts'
+import type { ServerRequest } from './server-link-event.ts'
 
 /** More at once than any daemon has reason for; a server that answers nothing must not cost memory without end. */
 const MAX_PENDING = 256
@@ -8,45 +10,72 @@ const MAX_PENDING = 256
 /** A server that still answers pings but not a request is broken; the owner is told so in time to try again. */
 const ANSWER_MS = 30_000
 
+interface Pending {
+  readonly request: ServerRequest
+  readonly dueAt: Instant
+  /** It was asked in an earlier session, too, and may have been carried out then. */
+  readonly isRepeated: boolean
+}
+
 /** Which requests wait for their answer, and until when. */
 export class PendingRequests {
-  readonly #deadlines = new Map<RequestId, Instant>() // ≤ MAX_PENDING, in the order of their deadlines
+  readonly #pending = new Map<RequestId, Pending>() // ≤ MAX_PENDING, in the order of their deadlines
 
   /** @throws {HollerError} BUSY */
   checkRoom(): void {
-    if (this.#deadlines.size >= MAX_PENDING) {
+    if (this.#pending.size >= MAX_PENDING) {
       throw new HollerError('BUSY', `${MAX_PENDING} requests wait for the server`)
     }
   }
 
-  add(now: Instant, id: RequestId): void {
-    this.#deadlines.set(id, after(now, ANSWER_MS))
+  add(now: Instant, id: RequestId, request: ServerRequest): void {
+    this.#pending.set(id, { request, dueAt: after(now, ANSWER_MS), isRepeated: false })
   }
 
   /** Whether it was waited for. */
   settle(id: RequestId): boolean {
-    return this.#deadlines.delete(id)
+    return this.#pending.delete(id)
+  }
+
+  /** What a refusal of it means: nothing, where it was not waited for. */
+  settleRefused(id: RequestId, code: ServerErrorCode): 'refused' | 'done' | undefined {
+    const pending = this.#pending.get(id)
+    if (pending === undefined) return undefined
+    this.#pending.delete(id)
+    const { isRepeated, request } = pending
+    return isRepeated && isDoneAlready(request.kind, code) ? 'done' : 'refused'
   }
 
   get nextAt(): Instant | undefined {
-    for (const deadline of this.#deadlines.values()) return deadline
+    for (const { dueAt } of this.#pending.values()) return dueAt
     return undefined
   }
 
   /** Takes out those whose time is over. */
   takeExpired(now: Instant): readonly RequestId[] {
-    const ids: RequestId[] = []
-    for (const [id, deadline] of this.#deadlines) {
-      if (deadline > now) break
-      ids.push(id)
-    }
-    for (const id of ids) this.#deadlines.delete(id)
-    return ids
+    return this.#takeWhere(({ dueAt }) => dueAt <= now)
+  }
+
+  /** Takes out those that another session cannot go on with. */
+  takeUnrepeatable(): readonly RequestId[] {
+    return this.#takeWhere(({ request }) => !mayBeRepeated(request.kind))
   }
 
   takeAll(): readonly RequestId[] {
-    const ids = [...this.#deadlines.keys()]
-    this.#deadlines.clear()
+    return this.#takeWhere(() => true)
+  }
+
+  /** Everything that is left, to be asked once more; their time goes on. */
+  repeat(): readonly (ServerRequest & { readonly id: RequestId })[] {
+    return [...this.#pending].map(([id, pending]) => {
+      this.#pending.set(id, { ...pending, isRepeated: true })
+      return { ...pending.request, id }
+    })
+  }
+
+  #takeWhere(isMeant: (pending: Pending) => boolean): readonly RequestId[] {
+    const ids = [...this.#pending].flatMap(([id, pending]) => (isMeant(pending) ? [id] : []))
+    for (const id of ids) this.#pending.delete(id)
     return ids
   }
 }

@@ -45,7 +45,10 @@ export type ServerLinkEvent =
   /** A new session, or (`resumed`) the one before goes on: then the server knows what it was told in it. */
   | { readonly kind: 'online'; readonly welcome: Welcome | Resumed }
   | { readonly kind: 'message'; readonly message: ServerNotice }
-  /** Each request is answered exactly once; by an error `temporary` when the session ends first. */
+  /**
+   * Each request is answered exactly once; by an error `temporary` when that takes more than 30 s, or when the session ends
+   * first and it cannot be asked again in the next one.
+   */
   | {
       readonly kind: 'answered'
       readonly id: RequestId

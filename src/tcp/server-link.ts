@@ -1,6 +1,7 @@
 /**
  * A daemon's session with its server, as a machine: connects, logs in, keeps the session alive, comes back after it
- * was lost, gives requests their numbers and matches the answers.
+ * was lost, gives requests their numbers and matches the answers. What a lost session left unanswered is asked again in the
+ * next one where that is possible.
  *
  *     idle ─start─► connecting ──► logging-in ──► online ─stop─► leaving ──► idle
  *                       ▲ │             │            │
@@ -86,6 +87,8 @@ const LOGIN_MS = 10_000
 
 /** To say goodbye is a courtesy; a server that does not answer it is not waited for. */
 const LEAVE_MS = 2_000
+
+const SESSION_ENDED = 'The session with the server has ended'
 
 const IDLE: LinkState = { kind: 'idle' }
 
@@ -185,7 +188,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     this.#pending.checkRoom()
     const id = this.#nextId()
     this.#send({ ...message, id })
-    this.#pending.add(now, id)
+    this.#pending.add(now, id, message)
     this.#state.heartbeat.expectAnswer(now)
     return id
   }
@@ -249,7 +252,8 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
   }
 
   handleTimeout(now: Instant): void {
-    const deadline = this.pollTimeout()
+    this.#failRequests(this.#pending.takeExpired(now), 'No answer in time')
+    const deadline = this.#stateDeadline()
     if (deadline === undefined || deadline > now) return
     switch (this.#state.kind) {
       case 'waiting':
@@ -281,6 +285,10 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
   }
 
   pollTimeout(): Instant | undefined {
+    return earliest(this.#stateDeadline(), this.#pending.nextAt)
+  }
+
+  #stateDeadline(): Instant | undefined {
     switch (this.#state.kind) {
       case 'idle':
         return undefined
@@ -291,13 +299,11 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
       case 'leaving':
         return this.#state.giveUpAt
       case 'online':
-        return earliest(this.#state.heartbeat.nextAt, this.#pending.nextAt)
+        return this.#state.heartbeat.nextAt
     }
   }
 
   #handleOnlineTimeout(now: Instant, heartbeat: Heartbeat): void {
-    for (const id of this.#pending.takeExpired(now)) this.#failRequest(id, 'No answer in time')
-    if (heartbeat.nextAt > now) return
     if (heartbeat.isDoubtful(now)) {
       heartbeat.probed(now, this.#ping())
       return
@@ -362,6 +368,10 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     const heartbeat = new Heartbeat(now, welcome.heartbeatMs)
     this.#state = { kind: 'online', frames, heartbeat, since: now }
     this.#events.push({ kind: 'online', welcome })
+    for (const request of this.#pending.repeat()) {
+      this.#send(request)
+      heartbeat.expectAnswer(now)
+    }
   }
 
   #handleOnlineMessage(
@@ -413,8 +423,11 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
 
   #handleError(error: ServerError): void {
     if (error.id === undefined) this.#events.push({ kind: 'message', message: error })
-    else if (this.#pending.settle(error.id)) {
-      this.#events.push({ kind: 'answered', id: error.id, error })
+    else {
+      const { id } = error
+      const outcome = this.#pending.settleRefused(id, error.code)
+      if (outcome === 'done') this.#events.push({ kind: 'answered', id })
+      else if (outcome === 'refused') this.#events.push({ kind: 'answered', id, error })
     }
   }
 
@@ -443,7 +456,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     if (this.#state.kind === 'online') this.#backoff.sessionEnded(now - this.#state.since)
     const retryInMs = this.#backoff.next(end.askedMs, end.spreadMs)
     this.#state = { kind: 'waiting', retryAt: after(now, retryInMs) }
-    this.#failPending('The session with the server has ended')
+    this.#failRequests(this.#pending.takeUnrepeatable(), SESSION_ENDED)
     this.#events.push({ kind: 'offline', why: end.why, text: end.text, retryInMs })
     if (this.#isShaken) this.#connectSoon(now)
   }
@@ -464,7 +477,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     this.#state = IDLE
     this.#isShaken = false
     this.#pass = undefined // whoever starts anew is somebody else, or was told to stay away
-    this.#failPending('The session with the server has ended')
+    this.#failRequests(this.#pending.takeAll(), SESSION_ENDED)
     this.#events.push(event)
   }
 
@@ -488,7 +501,7 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
   }
 
   #part(now: Instant, kind: 'logout' | 'suspend'): void {
-    this.#failPending('Logged out')
+    this.#failRequests(this.#pending.takeAll(), 'Logged out')
     switch (this.#state.kind) {
       case 'leaving':
         return
@@ -521,8 +534,8 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     return response !== undefined
   }
 
-  #failPending(text: string): void {
-    for (const id of this.#pending.takeAll()) this.#failRequest(id, text)
+  #failRequests(ids: readonly RequestId[], text: string): void {
+    for (const id of ids) this.#failRequest(id, text)
   }
 
   #failRequest(id: RequestId, text: string): void {
