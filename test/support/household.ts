@@ -45,18 +45,33 @@ export interface Server {
 /** Starts a server with open registration; resolves when it listens. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { dataDir, listen = '127.0.0.1:0', udp = '127.0.0.1:0', udpAlt, prefix = [] } = options
-  const program = new Program({
-    name: 'holler-server',
-    main: 'server',
-    args: [
-      ...['--data', dataDir, '--listen', listen, '--udp', udp, '--open-registration'],
-      ...(udpAlt === undefined ? [] : ['--udp-alt', udpAlt]),
-      ...(options.udpEgress === undefined ? [] : ['--udp-egress', options.udpEgress]),
-      ...(options.relay === undefined ? [] : ['--relay', options.relay]),
-    ],
-    prefix,
-  })
+  const args = [
+    ...['--data', dataDir, '--listen', listen, '--udp', udp, '--open-registration'],
+    ...(udpAlt === undefined ? [] : ['--udp-alt', udpAlt]),
+    ...(options.udpEgress === undefined ? [] : ['--udp-egress', options.udpEgress]),
+    ...(options.relay === undefined ? [] : ['--relay', options.relay]),
+  ]
+  return await serve(args, prefix)
+}
+
+/** The same with a command line of one's own. */
+export async function serve(
+  args: readonly string[],
+  prefix: readonly string[] = [],
+): Promise<Server> {
+  const program = new Program({ name: 'holler-server', main: 'server', args, prefix })
   return { program, link: await program.line(/^holler:\/\//) }
+}
+
+/** Runs a command of an administrator, which must succeed; its answer. */
+export async function administer<T>(dataDir: string, ...command: readonly string[]): Promise<T> {
+  const { code, stdout, stderr } = await runProgram({
+    name: command.join(' '),
+    main: 'server',
+    args: [...command, '--data', dataDir, '--json'],
+  })
+  if (code !== 0) throw new Error(`holler-server ${command.join(' ')}: ${String(code)}: ${stderr}`)
+  return JSON.parse(stdout) as T
 }
 
 export interface RelayOptions {
