@@ -12,6 +12,10 @@ export interface Libc {
   setOption(fd: number, level: number, option: number, value: number): boolean
   /** sendmsg(2) with a `struct msghdr`, without waiting. What was sent in bytes, or the error's number, negative. */
   sendMessage(fd: number, message: Uint8Array): number
+  /** recvmmsg(2) into `struct mmsghdr`s, without waiting. How many have come, or the error's number, negative. */
+  receiveMany(fd: number, headers: Uint8Array, count: number): number
+  /** sendmmsg(2) of `count` `struct mmsghdr`s from the `from`th on, without waiting. How many were sent, or an error. */
+  sendMany(fd: number, headers: Uint8Array, from: number, count: number): number
   /** Where the bytes lie. Good for as long as whoever uses it keeps a reference to their `ArrayBuffer`. */
   addressOf(bytes: Uint8Array): bigint
 }
@@ -24,6 +28,9 @@ interface Koffi {
 }
 
 const MSG_DONTWAIT = 0x40
+
+/** sizeof(struct mmsghdr) */
+const MMSGHDR_BYTES = 64
 
 let libc: Libc | undefined
 let isLoaded = false
@@ -48,6 +55,12 @@ function bindLibc(): Libc {
     message: Uint8Array,
     flags: number,
   ) => number
+  const recvmmsg = library.func(
+    'int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)',
+  ) as (fd: number, headers: Uint8Array, count: number, flags: number, timeout: null) => number
+  const sendmmsg = library.func(
+    'int sendmmsg(int fd, void *headers, unsigned int count, int flags)',
+  ) as (fd: number, headers: Uint8Array, count: number, flags: number) => number
   const four = Buffer.alloc(4)
   return {
     setOption(fd, level, option, value) {
@@ -56,6 +69,15 @@ function bindLibc(): Libc {
     },
     sendMessage(fd, message) {
       const sent = sendmsg(fd, message, MSG_DONTWAIT)
+      return sent < 0 ? -errno() : sent
+    },
+    receiveMany(fd, headers, count) {
+      const received = recvmmsg(fd, headers, count, MSG_DONTWAIT, null)
+      return received < 0 ? -errno() : received
+    },
+    sendMany(fd, headers, from, count) {
+      const first = from === 0 ? headers : headers.subarray(from * MMSGHDR_BYTES)
+      const sent = sendmmsg(fd, first, count, MSG_DONTWAIT)
       return sent < 0 ? -errno() : sent
     },
     addressOf: (bytes) => address(bytes),

@@ -10,7 +10,10 @@ import { type Endpoint, endpoint, formatEndpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
 import { forEachDatagram } from '../core/machine.ts'
 import { BatchSender, receiveBatches } from './batch-sender.ts'
+import { atEndOfTurn } from './end-of-turn.ts'
 import { loadLibc } from './libc.ts'
+import { ManyReceiver } from './many-receiver.ts'
+import { ManySender } from './many-sender.ts'
 import { socketDescriptor } from './socket-descriptor.ts'
 import { bindToInterface } from './uplinks.ts'
 
@@ -19,6 +22,9 @@ const BUFFER_BYTES = 4 * 1024 * 1024
 
 /** The kernel puts no more together (UDP_GRO_CNT_MAX). What says otherwise of itself is no batch. */
 const MAX_BATCH_DATAGRAMS = 64
+
+/** Of 64 datagrams each. Then others have their turn: timers, and streams. */
+const MOST_RECEIVE_CALLS = 8
 
 /** What the system sends with unless told otherwise (Linux `net.ipv4.ip_default_ttl`). */
 const DEFAULT_TTL = 64
@@ -48,6 +54,11 @@ export interface UdpSocketOptions {
    * every protocol on this socket must say it, and fill its datagrams: else its datagrams may arrive glued together.
    */
   readonly lengthOf?: DatagramLength
+  /**
+   * Datagrams of many come and go here, so they are taken and sent many at a time where the system lets us: what is sent
+   * leaves at the end of the event loop's turn, and `onUnreachable` is not told of it.
+   */
+  readonly isForMany?: boolean
 }
 
 /**
@@ -75,7 +86,7 @@ export async function openUdpSocket(wanted: UdpSocketOptions): Promise<DatagramS
     await promised.close()
     throw bindError(wanted, { code: `not to interface ${interfaceIndex}` })
   }
-  return new UdpSocket(promised, wanted.lengthOf)
+  return new UdpSocket(promised, wanted)
 }
 
 class UdpSocket implements DatagramSocket {
@@ -83,13 +94,18 @@ class UdpSocket implements DatagramSocket {
   readonly #promised: SocketAsPromised
   readonly #batches: BatchSender | undefined
   readonly #lengthOf: DatagramLength | undefined
+  readonly #receiver: ManyReceiver | undefined
+  readonly #sender: ManySender | undefined
   #handler: DatagramHandler = () => undefined
   #onUnreachable: () => void = () => undefined
+  readonly #flush = (): void => {
+    if (!this.#isClosed) this.#sender?.flush()
+  }
   #isAsking = false
   #isClosed = false
-  #sender: { readonly address: string; readonly endpoint: Endpoint } | undefined
+  #lastSender: { readonly address: string; readonly endpoint: Endpoint } | undefined
 
-  constructor(promised: SocketAsPromised, lengthOf: DatagramLength | undefined) {
+  constructor(promised: SocketAsPromised, { lengthOf, isForMany }: UdpSocketOptions) {
     this.#promised = promised
     const { address, port } = promised.socket.address()
     this.local = literal(address, port)
@@ -98,8 +114,15 @@ class UdpSocket implements DatagramSocket {
     if (libc !== undefined && fd !== undefined) {
       this.#batches = BatchSender.open(libc, fd)
       if (lengthOf !== undefined && receiveBatches(libc, fd)) this.#lengthOf = lengthOf
+      if (isForMany === true) {
+        this.#receiver = new ManyReceiver(libc, fd)
+        this.#sender = new ManySender(libc, fd)
+      }
     }
-    promised.socket.on('message', (bytes, from) => this.#receive(bytes, from.address, from.port))
+    promised.socket.on('message', (bytes, from) => {
+      this.#receive(bytes, from.address, from.port)
+      this.#receiveMany()
+    })
     // ICMP errors and the like: the datagram is lost, and loss is what every protocol above copes with.
     promised.socket.on('error', (error) => this.#handleError(error))
   }
@@ -107,6 +130,7 @@ class UdpSocket implements DatagramSocket {
   send(to: Endpoint, bytes: Uint8Array, ttl?: number): void {
     if (this.#isClosed || to.port === 0) return
     try {
+      if (ttl === undefined && this.#sendWithOthers(to, bytes)) return
       if (ttl === undefined) this.#send(to, bytes)
       else this.#sendWithTtl(to, bytes, ttl)
     } catch (error) {
@@ -143,8 +167,18 @@ class UdpSocket implements DatagramSocket {
 
   async close(): Promise<void> {
     if (this.#isClosed) return
+    this.#flush()
     this.#isClosed = true
     await this.#promised.close()
+  }
+
+  #sendWithOthers(to: Endpoint, bytes: Uint8Array): boolean {
+    const sender = this.#sender
+    if (sender === undefined || to.family !== this.local.family) return false
+    const isFirst = sender.isEmpty
+    if (!sender.add(to, bytes)) return false
+    if (isFirst) atEndOfTurn(this.#flush)
+    return true
   }
 
   // dgram tells of failure only who gave it a callback, which costs a tick: one in each turn of the event loop is enough.
@@ -175,13 +209,21 @@ class UdpSocket implements DatagramSocket {
     else this.#handler(from, bytes)
   }
 
+  // What has come together with the datagram that woke us.
+  #receiveMany(): void {
+    let isMore = this.#receiver !== undefined && !this.#isClosed
+    for (let calls = 0; isMore && calls < MOST_RECEIVE_CALLS; calls++) {
+      isMore = this.#receiver?.receive((from, bytes) => this.#handler(from, bytes)) === true
+    }
+  }
+
   // Datagrams of one sender come in rows, and judging an address costs more than comparing it.
   #endpointOf(address: string, port: number): Endpoint | undefined {
-    const known = this.#sender
+    const known = this.#lastSender
     if (known?.address === address && known.endpoint.port === port) return known.endpoint
     const sender = endpoint(address, port)
     if (!sender.ok) return undefined
-    this.#sender = { address, endpoint: sender.value }
+    this.#lastSender = { address, endpoint: sender.value }
     return sender.value
   }
 

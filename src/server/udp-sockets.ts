@@ -20,7 +20,7 @@ export type NamedSockets = ReadonlyMap<SocketId, DatagramSocket>
 export async function openUdpSockets(main: Endpoint, alternate?: Endpoint): Promise<NamedSockets> {
   const opened: DatagramSocket[] = [] // ≤ 4
   const open = async (address: string, port: number): Promise<DatagramSocket> => {
-    const socket = await openUdpSocket({ address, port })
+    const socket = await openUdpSocket({ address, port, isForMany: true })
     opened.push(socket)
     return socket
   }
@@ -54,7 +54,7 @@ export async function openExtraSockets(
         )
         if (isOpen) continue
         const id = socketNamed(`stun:extra:${local.family}:${port}`)
-        extra.set(id, await openUdpSocket({ address: local.address, port }))
+        extra.set(id, await openUdpSocket({ address: local.address, port, isForMany: true }))
       }
     }
     return extra

@@ -21,6 +21,8 @@ function kernel(
       asked += 1
       return answer
     },
+    receiveMany: () => 0,
+    sendMany: () => 0,
     addressOf: () => 4096n,
   }
   return { libc, asked: () => asked }

@@ -95,6 +95,73 @@ describe('openUdpSocket()', () => {
     })
   }
 
+  for (const address of ['127.0.0.1', '::1']) {
+    it(`takes and sends over ${address} for many at a time, each with its own address`, async () => {
+      const server = await openUdpSocket({ address, port: 0, isForMany: true })
+      const clients = await Promise.all(
+        Array.from({ length: 40 }, () => openUdpSocket({ address, port: 0 })),
+      )
+      // As each datagram says of itself: whose it is, which one, and how long.
+      const say = (client: number, n: number): Buffer => {
+        const datagram = Buffer.alloc(6 + ((client * 31 + n * 401) % 1_400), client)
+        datagram.writeUInt16BE(client, 0)
+        datagram.writeUInt16BE(n, 2)
+        datagram.writeUInt16BE(datagram.length, 4)
+        return datagram
+      }
+      server.onDatagram((from, bytes) => {
+        assert.equal(from.port, clients[Buffer.from(bytes).readUInt16BE(0)]?.local.port)
+        server.send(from, bytes)
+      })
+      const echoed = clients.map(() => 0)
+      const wanted = 10 * clients.length
+      let count = 0
+
+      await new Promise<void>((resolve) => {
+        for (const [index, client] of clients.entries()) {
+          client.onDatagram((from, bytes) => {
+            assert.deepEqual(from, server.local)
+            assert.deepEqual(Buffer.from(bytes), say(index, echoed[index] ?? 0))
+            echoed[index] = (echoed[index] ?? 0) + 1
+            count += 1
+            if (count === wanted) resolve()
+          })
+          for (let n = 0; n < 10; n++) client.send(server.local, say(index, n))
+        }
+      })
+
+      await Promise.all([server, ...clients].map((socket) => socket.close()))
+    })
+  }
+
+  it('goes on after a datagram for many that cannot be sent, is too long to go with others, or too long at all', async () => {
+    const server = await openUdpSocket({ ...anyPort, isForMany: true })
+    const client = await openUdpSocket(anyPort)
+    const lengths: number[] = []
+    const heard = new Promise<void>((resolve) =>
+      client.onDatagram((_from, bytes) => {
+        lengths.push(bytes.length)
+        if (lengths.length === 3) resolve()
+      }),
+    )
+
+    server.send({ family: 4, address: '192.0.2.1', port: 9 }, new Uint8Array(5)) // ENETUNREACH or EINVAL
+    server.send({ family: 6, address: '::1', port: 9 }, new Uint8Array(5))
+    server.send(client.local, new Uint8Array(1))
+    server.send({ family: 4, address: '192.0.2.1', port: 9 }, new Uint8Array(5))
+    server.send(client.local, new Uint8Array(2))
+    server.send(client.local, new Uint8Array(20_000))
+    server.send(client.local, new Uint8Array(70_000)) // EMSGSIZE
+
+    await heard
+    assert.deepEqual(
+      lengths.sort((a, b) => a - b),
+      [1, 2, 20_000],
+    )
+    await Promise.all([server.close(), client.close()])
+    server.send(client.local, new Uint8Array(1))
+  })
+
   it('takes nothing for a batch that says it holds more datagrams than the kernel glues', async () => {
     const receiver = await openUdpSocket({ ...anyPort, lengthOf: () => 1 })
     const sender = await openUdpSocket(anyPort)

@@ -67,3 +67,8 @@ export class WordCounter {
 export function pinned(command: readonly string[]): [string, ...string[]] {
   return ['taskset', '-c', '0', ...command]
 }
+
+/** `BENCH_NODE_FLAGS='--cpu-prof --cpu-prof-dir=/tmp/profiles'`: to see where the time goes. */
+export function nodeFlags(): readonly string[] {
+  return (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter(Boolean)
+}

@@ -23,7 +23,14 @@ import { openServerStore } from '../../../src/server/store/kv-server-store.ts'
 import type { Account } from '../../../src/server/store/server-store.ts'
 import { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from '../../../src/tcp/frame.ts'
 import { type TestDevice, testDevice } from '../../../test/server/support/test-device.ts'
-import { BUDDIES, type ChatClient, type ChatServer, type Heard, pinned } from './chat-server.ts'
+import {
+  BUDDIES,
+  type ChatClient,
+  type ChatServer,
+  type Heard,
+  nodeFlags,
+  pinned,
+} from './chat-server.ts'
 import { inParallel } from './usage.ts'
 
 /** Stands in for argon2id's output: that work is the client's, and is not what is measured. */
@@ -124,11 +131,6 @@ export class HollerServer implements ChatServer {
     await this.kill('SIGTERM')
     if (this.#directory !== undefined) await rm(this.#directory, { recursive: true })
   }
-}
-
-/** `BENCH_NODE_FLAGS='--cpu-prof --cpu-prof-dir=/tmp/profiles'`: to see where the time goes. */
-function nodeFlags(): readonly string[] {
-  return (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter(Boolean)
 }
 
 /** After the login it reads as little of what comes as it can: the load must not cost more than the server. */

@@ -23,7 +23,7 @@ import {
 } from '../../../src/protocol/relay/ticket.ts'
 import { openServerStore } from '../../../src/server/store/kv-server-store.ts'
 import { type TestDevice, testDevice } from '../../../test/server/support/test-device.ts'
-import { pinned } from './chat-server.ts'
+import { nodeFlags, pinned } from './chat-server.ts'
 import { until } from './usage.ts'
 
 const PAYLOAD = Buffer.alloc(1_200, 7)
@@ -140,7 +140,8 @@ export class HollerRelay implements RelayServer {
     this.port = await freeUdpPort()
     const main = fileURLToPath(new URL('../../../dist/server/main.js', import.meta.url))
     const [command, ...args] = pinned([
-      ...[process.execPath, main, '--data', this.#directory, '--log-level', 'error'],
+      ...[process.execPath, ...nodeFlags(), main, '--data', this.#directory],
+      ...['--log-level', 'error'],
       ...['--listen', '127.0.0.1:0', '--udp', `127.0.0.1:${this.port}`],
     ])
     this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
