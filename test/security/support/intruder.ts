@@ -129,12 +129,15 @@ export class Intruder {
   }
 
   /** The first message, past or to come, that is the one; each is found once. */
-  async next(isWanted: (message: ServerMessage) => boolean): Promise<ServerMessage> {
+  async next(
+    isWanted: (message: ServerMessage) => boolean,
+    withinMs = STEP_MS,
+  ): Promise<ServerMessage> {
     const found = (): ServerMessage | undefined => {
       const index = this.heard.findIndex(isWanted)
       return index < 0 ? undefined : this.heard.splice(index, 1)[0]
     }
-    return await this.#waiters.until(found, STEP_MS, () => 'The server did not say it')
+    return await this.#waiters.until(found, withinMs, () => 'The server did not say it')
   }
 
   /** Waits until the server has hung up. */
