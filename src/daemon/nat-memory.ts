@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import type { Store } from '../core/store.ts'
 import { natDependences, type NatProfile } from '../protocol/server/nat-profile.ts'
+import type { KnownSilences } from '../traversal/idle-interval.ts'
 import { putRecord, readRecord } from './records.ts'
 
 const KEY = 'nat-profiles'
@@ -32,11 +33,19 @@ const profile = z.object({
   depth: z.exactOptional(z.number()),
 })
 
+/** What silences did to paths out of there. */
+const silences = z.object({
+  survivedMs: z.exactOptional(z.number()),
+  tests: z.exactOptional(z.number()),
+  diedMs: z.exactOptional(z.number()),
+})
+
 const known = z.object({
   network: z.string(),
   publicAddress: z.string(),
   measuredAtMs: z.number(),
   profile,
+  silences: z.exactOptional(silences),
 })
 
 const record = z.object({ networks: z.array(known) })
@@ -62,12 +71,18 @@ export class NatMemory {
     wallNowMs: number,
     network: string,
     publicAddress: string,
-  ): { readonly profile: NatProfile; readonly isFresh: boolean } | undefined {
+  ):
+    | {
+        readonly profile: NatProfile
+        readonly silences: KnownSilences
+        readonly isFresh: boolean
+      }
+    | undefined {
     const found = this.#networks.find((one) => one.network === network)
     if (found === undefined) return undefined
     const ageMs = wallNowMs - found.measuredAtMs
     const isFresh = ageMs >= 0 && ageMs < FRESH_MS && found.publicAddress === publicAddress
-    return { profile: found.profile, isFresh }
+    return { profile: found.profile, silences: isFresh ? (found.silences ?? {}) : {}, isFresh }
   }
 
   async remember(
@@ -79,6 +94,20 @@ export class NatMemory {
     const others = this.#networks.filter((one) => one.network !== network)
     const fresh = { network, publicAddress, measuredAtMs: wallNowMs, profile: measured }
     this.#networks = [...others, fresh].slice(-MAX_NETWORKS)
+    await this.#save()
+  }
+
+  /** What silences did in that network; nothing where its NAT is not known, as there would be none. */
+  async rememberSilences(network: string, learnt: KnownSilences): Promise<void> {
+    const isKnown = this.#networks.some((one) => one.network === network)
+    if (!isKnown) return
+    this.#networks = this.#networks.map((one) =>
+      one.network === network ? { ...one, silences: learnt } : one,
+    )
+    await this.#save()
+  }
+
+  async #save(): Promise<void> {
     await this.#store.write([putRecord(record, KEY, { networks: [...this.#networks] })])
   }
 }

@@ -1,22 +1,23 @@
 /**
  * Finds out what the NAT of the network does that the host is in, by the tests of `src/natprobe` on sockets of their own,
  * and remembers it for that network. A conversation never waits for it: what is not known yet is told later.
+ *
+ * Afterwards it finds out how long idle mappings live there, twice: sockets that ask the STUN server and nobody else are
+ * left in silence for up to five minutes.
  */
 import type { Clock } from '../core/clock.ts'
-import type { DatagramSocket } from '../core/datagram-socket.ts'
 import { prefixOf, scopeOf } from '../core/address-scope.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { after } from '../core/instant.ts'
 import type { Logger } from '../core/logger.ts'
-import type { SocketId } from '../core/machine.ts'
 import type { Random } from '../core/random.ts'
 import { Alarm } from '../io/alarm.ts'
-import { type Driver, drive } from '../io/drive.ts'
 import { gatewayHardwareAddress } from '../io/gateway.ts'
-import { openUdpSocket } from '../io/udp-socket.ts'
-import { NatProbe, type NatProbeResult } from '../natprobe/nat-probe.ts'
+import type { NatProbeResult } from '../natprobe/nat-probe.ts'
 import type { NatProfile } from '../protocol/server/nat-profile.ts'
+import { afterTest, type KnownSilences, TESTS_WANTED } from '../traversal/idle-interval.ts'
 import type { NatMemory } from './nat-memory.ts'
+import { NatProbeRun, type NatProbeRunOptions } from './nat-probe-run.ts'
 import { natProfileOf } from './nat-profile-of.ts'
 
 /**
@@ -35,6 +36,9 @@ const PATIENCE_MS = 3000
 /** A test that brought nothing, or a profile that has grown old while the network stayed. */
 const AGAIN_MS = 60 * 60 * 1000
 
+/** The punches of a login are over by then. Nothing waits for this test: until it is done paths are asked more often. */
+const SILENCE_DELAY_MS = 30_000
+
 export interface NatProfilerOptions {
   readonly clock: Clock
   readonly random: Random
@@ -44,6 +48,8 @@ export interface NatProfilerOptions {
   readonly address: string
   /** What is known of the NAT now. */
   readonly onProfile: (profile: NatProfile | undefined) => void
+  /** What is known of silences now. */
+  readonly onSilences: (silences: KnownSilences) => void
 }
 
 /** Where the host is, as STUN says. */
@@ -56,13 +62,16 @@ interface Place {
 export class NatProfiler {
   readonly #options: NatProfilerOptions
   readonly #alarm: Alarm
+  readonly #silenceAlarm: Alarm
   #place: Place | undefined
-  #run: Run | undefined
+  #run: NatProbeRun | undefined
+  #silenceRun: NatProbeRun | undefined
   #isClosed = false
 
   constructor(options: NatProfilerOptions) {
     this.#options = options
     this.#alarm = new Alarm(options.clock, () => void this.#measure())
+    this.#silenceAlarm = new Alarm(options.clock, () => void this.#testSilences())
   }
 
   /** The world sees the primary socket so; with nothing, nobody knows. */
@@ -79,28 +88,53 @@ export class NatProfiler {
         ? undefined
         : { publicAddress: seen.address, servers: asked, ownAddresses }
     if (this.#place?.publicAddress === before?.publicAddress) return
-    this.#run?.stop()
-    this.#alarm.set(undefined)
-    if (this.#place === undefined) this.#options.onProfile(undefined)
-    else if (hasNoNat(this.#place)) this.#options.onProfile(NO_NAT)
-    else void this.#recall(this.#place)
+    this.#stop()
+    if (this.#place !== undefined && !hasNoNat(this.#place)) {
+      void this.#recall(this.#place)
+      return
+    }
+    this.#options.onSilences({})
+    this.#options.onProfile(this.#place === undefined ? undefined : NO_NAT)
+  }
+
+  /** What silences did to paths out of this network: remembered with it. Never rejects. */
+  async learn(silences: KnownSilences): Promise<void> {
+    const place = this.#place
+    if (place === undefined || this.#isClosed) return
+    const network = await networkOf(place)
+    try {
+      await this.#options.memory.rememberSilences(network, silences)
+    } catch (error) {
+      this.#options.logger.warn('What was learnt of the network could not be kept', {
+        error: String(error),
+      })
+    }
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#alarm.clear()
-    this.#run?.stop()
-    await this.#run?.closed
+    this.#stop()
+    await Promise.all([this.#run?.closed, this.#silenceRun?.closed])
+  }
+
+  #stop(): void {
+    for (const alarm of [this.#alarm, this.#silenceAlarm]) alarm.clear()
+    for (const run of [this.#run, this.#silenceRun]) run?.stop()
   }
 
   async #recall(place: Place): Promise<void> {
-    const { memory, clock, onProfile } = this.#options
+    const { memory, clock, onProfile, onSilences } = this.#options
     const network = await networkOf(place)
     if (this.#isClosed || this.#place !== place) return
     const known = memory.recall(clock.wallNow(), network, place.publicAddress)
+    onSilences(known?.silences ?? {})
     onProfile(known?.profile)
-    if (known === undefined) await this.#measure()
-    else this.#wait(known.isFresh ? AGAIN_MS : DELAY_MS)
+    if (known === undefined) {
+      await this.#measure()
+      return
+    }
+    this.#wait(known.isFresh ? AGAIN_MS : DELAY_MS)
+    if (known.isFresh) this.#planSilence(known.profile, known.silences)
   }
 
   async #measure(): Promise<void> {
@@ -113,13 +147,21 @@ export class NatProfiler {
       return
     }
     const old = memory.recall(clock.wallNow(), network, place.publicAddress)?.profile
-    const run = new Run(this.#options, place, (profile, isWhole) => {
+    const tell = (found: NatProbeResult | undefined, isWhole: boolean): void => {
+      const profile = found === undefined ? undefined : natProfileOf(found)
+      if (profile === undefined || this.#run !== run || this.#place !== place) return
       // What was measured another day is better than half of what is being measured now.
-      if (this.#run !== run || this.#place !== place) return
-      if (isWhole || old === undefined) onProfile(profile)
+      if (isWhole || (old === undefined && isEnough(profile))) onProfile(profile)
+    }
+    const patience = new Alarm(clock, () => tell(run.found, false))
+    const run = this.#begin(place, { mode: 'profile' }, (found) => {
+      patience.clear()
+      tell(found, true)
     })
     this.#run = run
+    patience.set(after(clock.now(), PATIENCE_MS))
     const result = await run.finished
+    patience.clear()
     await run.closed
     if (this.#run !== run || this.#place !== place || result === undefined) return
     const profile = natProfileOf(result)
@@ -128,92 +170,49 @@ export class NatProfiler {
     if (profile === undefined) return
     onProfile(profile)
     await memory.remember(clock.wallNow(), network, place.publicAddress, profile)
+    this.#planSilence(profile, {})
+  }
+
+  #planSilence({ mapping }: NatProfile, { tests = 0 }: KnownSilences): void {
+    const { clock } = this.#options
+    const isWanted = mapping !== 'none' && tests < TESTS_WANTED && !this.#isClosed
+    if (isWanted) this.#silenceAlarm.set(after(clock.now(), SILENCE_DELAY_MS))
+  }
+
+  /** Five minutes. Where nothing can be told, because much was lost or the server does not help, 15 s it stays. */
+  async #testSilences(): Promise<void> {
+    const place = this.#place
+    if (place === undefined || this.#isClosed) return
+    const { memory, clock, logger, onSilences } = this.#options
+    const run = this.#begin(place, { mode: 'lifetime', lifetime: 'full' })
+    this.#silenceRun = run
+    const result = await run.finished
+    await run.closed
+    const survivedMs = result?.lifetime?.value.atLeastMs ?? undefined
+    const known = memory.recall(clock.wallNow(), await networkOf(place), place.publicAddress)
+    if (this.#silenceRun !== run || this.#place !== place || known === undefined) return
+    logger.info('The NAT was left in silence', { survivedMs: survivedMs ?? null })
+    if (survivedMs === undefined) return
+    const silences = afterTest(known.silences, survivedMs)
+    onSilences(silences)
+    await this.learn(silences)
+    this.#planSilence(known.profile, silences)
+  }
+
+  #begin(
+    { servers, ownAddresses }: Place,
+    tests: NatProbeRunOptions['tests'],
+    onSettled?: NatProbeRunOptions['onSettled'],
+  ): NatProbeRun {
+    const { clock, random, address } = this.#options
+    const settled = onSettled === undefined ? {} : { onSettled }
+    return new NatProbeRun({ clock, random, address, servers, ownAddresses, tests, ...settled })
   }
 
   #wait(ms: number): void {
     const { clock } = this.#options
     if (!this.#isClosed) this.#alarm.set(after(clock.now(), ms))
   }
-}
-
-/** One run of the tests, on sockets that are closed with it. */
-class Run {
-  /** `undefined` when it was stopped, or its first socket could not be opened. */
-  readonly finished: Promise<NatProbeResult | undefined>
-  readonly closed: Promise<void>
-  readonly #sockets: DatagramSocket[] = [] // as many as the machine names: fewer than 30
-  readonly #machine: NatProbe
-  readonly #driver: Driver
-  readonly #address: string
-  readonly #patience: Alarm
-  #opening: Promise<void> = Promise.resolve()
-  #end: (result: NatProbeResult | undefined) => void = () => undefined
-
-  /** `onEarly`: before the end, when a way of punching can be chosen, or patience is over and then it `isWhole` not. */
-  constructor(
-    { clock, random, address }: NatProfilerOptions,
-    place: Place,
-    onEarly: (profile: NatProfile, isWhole: boolean) => void,
-  ) {
-    this.#address = address
-    this.#machine = new NatProbe({
-      servers: place.servers,
-      mode: 'profile',
-      ownAddresses: place.ownAddresses,
-      random,
-    })
-    const tell = (result: NatProbeResult | undefined, isWhole: boolean): void => {
-      const profile = result === undefined ? undefined : natProfileOf(result)
-      if (profile !== undefined && (isWhole || isEnough(profile))) onEarly(profile, isWhole)
-    }
-    this.#patience = new Alarm(clock, () => tell(this.#machine.found, false))
-    this.finished = new Promise((resolve) => (this.#end = resolve))
-    this.#driver = drive(this.#machine, {
-      clock,
-      sockets: { primary: [] },
-      onEvent: (event) => {
-        if (event.kind === 'socket-wanted') this.#opening = this.#openNext(event.id)
-        else if (event.kind === 'finished') this.#end(event.result)
-        else if (event.kind === 'settled') {
-          this.#patience.clear()
-          tell(event.result, true)
-        }
-      },
-    })
-    this.closed = this.finished.then(() => this.#close())
-    this.#patience.set(after(clock.now(), PATIENCE_MS))
-    this.#driver.change(() => this.#machine.start())
-  }
-
-  stop(): void {
-    this.#end(undefined)
-  }
-
-  // One after the other: their order is the order in which the NAT sees them.
-  async #openNext(id: SocketId): Promise<void> {
-    await this.#opening
-    try {
-      const socket = await openUdpSocket({ address: this.#address, port: 0 })
-      this.#sockets.push(socket)
-      this.#driver.addSocket(id, socket)
-      this.#driver.change((now) => this.#machine.socketOpened(now, id, socket.local))
-    } catch {
-      this.#driver.change((now) => this.#machine.socketRefused(now, id))
-    }
-  }
-
-  async #close(): Promise<void> {
-    this.#patience.clear()
-    this.#driver.stop()
-    await this.#opening
-    await Promise.all(this.#sockets.map((socket) => socket.close()))
-  }
-}
-
-/** With a mapping that depends on the destination, and no rule for its ports, peers would guess at all of them. */
-function isEnough({ mapping, ports }: NatProfile): boolean {
-  const isFixed = mapping === 'none' || mapping === 'endpoint-independent'
-  return isFixed || ports.kind !== 'unknown'
 }
 
 const NO_NAT: NatProfile = {
@@ -232,4 +231,10 @@ function hasNoNat({ publicAddress, ownAddresses }: Place): boolean {
 async function networkOf({ publicAddress }: Place): Promise<string> {
   const hardware = await gatewayHardwareAddress()
   return `${hardware ?? 'unknown gateway'} ${prefixOf({ family: 4, address: publicAddress }, 24)}`
+}
+
+/** With a mapping that depends on the destination, and no rule for its ports, peers would guess at all of them. */
+function isEnough({ mapping, ports }: NatProfile): boolean {
+  const isFixed = mapping === 'none' || mapping === 'endpoint-independent'
+  return isFixed || ports.kind !== 'unknown'
 }

@@ -69,7 +69,7 @@ export interface NetworkOptions {
 /** What the endpoint says of peers. */
 export type PeerEvent = Exclude<
   PeerEndpointEvent,
-  RelayStreamsEvent | SocketEvent | { kind: 'public-address' }
+  RelayStreamsEvent | SocketEvent | { kind: 'public-address' | 'silences-learnt' }
 >
 
 export interface NetworkHandlers {
@@ -243,6 +243,11 @@ export class Network {
       logger,
       memory: await NatMemory.open(store),
       address: this.#extraAddress,
+      onSilences: (known) => {
+        this.change((_, endpoint) => {
+          endpoint.setSilences(known)
+        })
+      },
       onProfile: (profile) => {
         this.change((now, endpoint) => endpoint.setNatProfile(now, profile))
         this.#handlers?.handleOtherAddresses() // what our addresses mean is another thing now
@@ -272,6 +277,9 @@ export class Network {
       case 'relay-stream-wanted':
       case 'relay-stream-unwanted':
         this.#relayLines.handle(event)
+        return
+      case 'silences-learnt':
+        void this.#profiler?.learn(event.known) // never rejects
         return
       case 'socket-wanted':
         this.#extraSockets.open(event.socket)

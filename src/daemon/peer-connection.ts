@@ -51,9 +51,6 @@ export type PeerConnectionEvent =
 
 const CHAT_VERSION = 1
 
-/** Three of them in the 30 s of the idle timeout: two may be lost. */
-const KEEP_ALIVE_MS = 12_000
-
 /** What the peer is told when we close. */
 const GOODBYE = 0
 const SPOILT = 1
@@ -125,6 +122,11 @@ export class PeerConnection {
     if (samePath(this.#connection.path, path)) return
     this.#connection.migrate(now, path, rttMs)
     this.#settle(now)
+  }
+
+  /** The path's own questions keep it and show that the peer is there: the connection sends none. */
+  vouch(now: Instant, until: Instant | undefined): void {
+    this.#connection.vouch(now, until)
   }
 
   close(now: Instant): void {
@@ -203,7 +205,6 @@ export class PeerConnection {
   ): void {
     this.#proof = { remoteStatic, payload }
     if (!this.#isInitiator) return
-    this.#connection.keepAlive(KEEP_ALIVE_MS) // its packets keep both sides from being idle
     this.#open(now, this.#connection.openStream(now, { priority: 'chat' }))
   }
 

@@ -29,6 +29,7 @@ import type {
 import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import { AddressPurses } from '../traversal/address-purses.ts'
 import type { PathPolicy } from '../traversal/candidate.ts'
+import { type KnownSilences, NetworkSilences } from '../traversal/idle-interval.ts'
 import { PunchBudget } from '../traversal/punch-budget.ts'
 import { RelayHome } from '../traversal/relay-home.ts'
 import { RelayStreams } from '../traversal/relay-streams.ts'
@@ -94,6 +95,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
   readonly #streams: RelayStreams
   readonly #home: RelayHome
   readonly #budget: PunchBudget
+  readonly #silences = new NetworkSilences()
   readonly #sockets = new Map<SocketId, PeerSession>() // ≤ what the sessions' attempts want: see punch-budget.ts
   readonly #policies = new Map<AccountNumber, PathPolicy>() // ≤ the buddy list
   readonly #pinnedStatics = new Map<AccountNumber, Uint8Array>() // ≤ the buddy list
@@ -205,6 +207,11 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
       session.setOffer(now, candidates, nat)
       this.#collect(now, session)
     }
+  }
+
+  /** What silences did before to paths out of the network that we are in; `silences-learnt` tells what they do now. */
+  setSilences(known: KnownSilences): void {
+    this.#silences.set(known)
   }
 
   /** A socket that `socket-wanted` asked for is open; hand in what comes to it with its id as `via`. */
@@ -518,6 +525,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
       purses: this.#purses,
       streams: this.#streams,
       budget: this.#budget,
+      silences: this.#silences,
     })
     session.setStunServer(this.#stunServer)
     this.#table.add(session)
@@ -577,6 +585,9 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     let event: PeerSessionEvent | undefined
     while ((event = session.pollEvent()) !== undefined) this.#tell(now, session, event)
     this.#table.touched(session)
+    if (this.#silences.takeNews()) {
+      this.#events.push({ kind: 'silences-learnt', known: this.#silences.known })
+    }
   }
 
   #tell(now: Instant, session: PeerSession, event: PeerSessionEvent): void {

@@ -1,4 +1,5 @@
 /** What a `PeerEndpoint` tells its owner, and the words it tells it with. */
+import type { KnownSilences } from '../traversal/idle-interval.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { AccountNumber, Candidate } from '../protocol/server/messages.ts'
 import type { NatProfile } from '../protocol/server/nat-profile.ts'
@@ -33,6 +34,8 @@ export type PeerCloseReason =
   | 'policy-changed'
 
 export type PeerEndpointEvent =
+  /** What silences do to paths out of this network, to be remembered with it. */
+  | { readonly kind: 'silences-learnt'; readonly known: KnownSilences }
   /** To be said to the server as `introduce`; with `isAnswer` it repeats the other side's session. */
   | {
       readonly kind: 'introduce-wanted'

@@ -20,6 +20,7 @@ import type { Path } from '../traversal/path.ts'
 import { PathAgent, type PathAgentEvent } from '../traversal/path-agent.ts'
 import type { PathEvent } from '../traversal/path-selection.ts'
 import type { PathReport } from '../traversal/path-report.ts'
+import type { NetworkSilences } from '../traversal/idle-interval.ts'
 import type { PunchBudget } from '../traversal/punch-budget.ts'
 import type { ProbeRole, ProbeTag } from '../traversal/probe.ts'
 import { hasVanished } from './peer-offer.ts'
@@ -40,6 +41,8 @@ export interface PeerPathsOptions {
   readonly streams: RelayStreams
   /** Of all sessions: what guessing at ports may still cost. */
   readonly budget: PunchBudget
+  /** Of all sessions: what silences do to paths out of this network. */
+  readonly silences: NetworkSilences
   /** Who the budget counts for. */
   readonly peer: string
 }
@@ -65,6 +68,9 @@ export type PeerPathsEvent =
   | { readonly kind: 'pong'; readonly rttMs: number }
   | SocketEvent
 
+/** Half of the shortest mapping lifetime that is common. */
+const DOUBTED_AFTER_MS = 15_000
+
 export class PeerPaths {
   readonly #options: PeerPathsOptions
   readonly #relay: PeerRelay
@@ -79,6 +85,7 @@ export class PeerPaths {
   readonly #sockets = new Set<SocketId>() // ≤ 256 of an attempt, and what the last one left
   #ticket: Uint8Array | undefined
   #path: Path | undefined
+  #rttMs: number | undefined
   #heardDirectly = 0
   #heardByRelay = 0
   #told = ''
@@ -118,6 +125,11 @@ export class PeerPaths {
     return this.#path !== undefined && this.#path.via !== this.#relay.socket
   }
 
+  /** The peer shows himself on the chosen path; it is asked for the next sign of life then. */
+  get vouchedUntil(): Instant | undefined {
+    return this.#agent?.vouchedUntil
+  }
+
   /** There is no direct path, and nobody forbids one. */
   get isDirectWanted(): boolean {
     return this.#options.policy === 'auto' && this.#remote.length > 0 && !this.isDirect
@@ -150,9 +162,10 @@ export class PeerPaths {
 
   /** The peer's key is known: probes can be told from forgeries, and the search may begin. */
   learn(key: Uint8Array): void {
-    const { role, policy, random, purses, budget, peer } = this.#options
+    const { role, policy, random, purses, budget, silences, peer } = this.#options
     const local = this.#local
-    this.#agent = new PathAgent({ role, key, policy, local, random, purses, budget, peer })
+    const shared = { random, purses, budget, silences }
+    this.#agent = new PathAgent({ role, key, policy, local, peer, ...shared })
     this.#agent.setStunServer(this.#stunServer)
     this.#namesVersion += 1
   }
@@ -236,8 +249,14 @@ export class PeerPaths {
     return isAsked
   }
 
-  /** A message was sent or received: the path is watched closely for a while. */
+  /**
+   * A message was sent or received: the path is watched closely for a while. After a long silence its NATs may have
+   * forgotten it; nobody should wait to find out.
+   */
   dataFlowed(now: Instant): void {
+    if (this.isDirect && (this.#agent?.quietMs(now) ?? 0) > DOUBTED_AFTER_MS) {
+      this.#doubling.begin(now, this.#rttMs)
+    }
     this.#agent?.dataFlowed(now)
     this.#settle(now)
   }
@@ -394,6 +413,7 @@ export class PeerPaths {
       if (wasRelayed && event.pathKind !== 'relay') this.#doubling.begin(this.#now, event.rttMs)
       if (event.pathKind === 'relay') this.#doubling.end()
       this.#path = event.path
+      this.#rttMs = event.rttMs
       this.#events.push({ kind: 'selected', path: event.path, rttMs: event.rttMs })
     } else {
       this.#path = undefined

@@ -32,6 +32,7 @@ import type { AddressPurses } from '../traversal/address-purses.ts'
 import type { PathPolicy } from '../traversal/candidate.ts'
 import type { Path } from '../traversal/path.ts'
 import type { ProbeTag } from '../traversal/probe.ts'
+import type { NetworkSilences } from '../traversal/idle-interval.ts'
 import type { PunchBudget } from '../traversal/punch-budget.ts'
 import type { RelayStreams } from '../traversal/relay-streams.ts'
 import { PeerConnection, type PeerConnectionEvent } from './peer-connection.ts'
@@ -68,6 +69,8 @@ export interface PeerSessionOptions {
   readonly streams: RelayStreams
   /** Of all sessions: what guessing at ports may still cost. */
   readonly budget: PunchBudget
+  /** Of all sessions: what silences do to paths out of this network. */
+  readonly silences: NetworkSilences
   readonly serverTime: ServerTime
 }
 
@@ -105,7 +108,7 @@ export class PeerSession {
   #idsVersion = 0
 
   constructor(now: Instant, options: PeerSessionOptions) {
-    const { own, peer, policy, identity, random, purses, streams, budget } = options
+    const { own, peer, policy, identity, random, purses, streams, budget, silences } = options
     this.#options = options
     const session = copyOf(options.session)
     this.id = session
@@ -123,6 +126,7 @@ export class PeerSession {
       purses,
       streams,
       budget,
+      silences,
       peer: String(peer),
     })
     this.#introduction = new PeerIntroduction(random, this.#isInitiator, options.isOurs)
@@ -426,8 +430,9 @@ export class PeerSession {
       if (event !== undefined) this.#handleConnectionEvent(now, event)
       const said = this.#introduction.poll()
       if (said !== undefined) this.#say(said)
-      if (change === undefined && event === undefined && said === undefined) return
+      if (change === undefined && event === undefined && said === undefined) break
     }
+    this.#connection?.vouch(now, this.#paths.vouchedUntil)
   }
 
   #say(said: Said): void {

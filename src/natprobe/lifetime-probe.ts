@@ -14,6 +14,8 @@
  * Then, or where the server knows no RESPONSE-PORT, the idle socket itself asks: another public port proves that the
  * mapping was gone. The same port proves nothing where the NAT keeps ports. `lifetime-judgement.ts` judges.
  *
+ * Who wants to know of idle times alone leaves out the sockets of the other two.
+ *
  * The second question after 2.5 s is for Linux, which keeps a flow for 30 s that was answered once, and for 120 s one
  * that is still in use after 2 s (nf_conntrack_proto_udp.c): it is the second kind that a conversation has.
  */
@@ -53,12 +55,12 @@ export interface LifetimeSockets {
   readonly caller: ProbeSocket
   /** Takes the answers to those that must not get any. */
   readonly listener: ProbeSocket
-  readonly refreshed: ProbeSocket
+  readonly refreshed: ProbeSocket | undefined
   /** One of each for every bucket. */
   readonly buckets: readonly {
     readonly seconds: number
     readonly idle: ProbeSocket
-    readonly unreplied: ProbeSocket
+    readonly unreplied: ProbeSocket | undefined
   }[]
 }
 
@@ -132,12 +134,14 @@ function bucketQuestions(options: LifetimeOptions, answers: Answers): readonly Q
   if (!canCall(answers) || heard?.kind !== 'answered') return idle
   const respondTo = { port: heard.mapped.port, socket: listener }
   const unreplied = buckets.flatMap(({ seconds, unreplied: socket }) => {
+    if (socket === undefined) return []
     const use = { ...plain(options, stepName('unreplied', seconds, 'use'), socket), respondTo }
     if (!answersLater(answers)) return [use]
     const check = stepName('unreplied', seconds, 'check')
     return [use, later(options, check, socket, { seconds, isSilent: true })]
   })
-  return [...idle, plain(options, 'refreshed, open', refreshed), ...unreplied]
+  const kept = refreshed === undefined ? [] : [plain(options, 'refreshed, open', refreshed)]
+  return [...idle, ...kept, ...unreplied]
 }
 
 function afterStep(
@@ -149,6 +153,7 @@ function afterStep(
 ): readonly Question[] {
   const { seconds } = bucket
   const socket = bucket[trial]
+  if (socket === undefined) return []
   const ask = (step: 'use' | 'fresh', delayMs: number): readonly Question[] => {
     return [{ ...plain(options, stepName(trial, seconds, step), socket), delayMs }]
   }
@@ -181,14 +186,14 @@ function refreshQuestions(
 ): readonly Question[] {
   const { refreshed } = options.sockets
   const answer = answers.get(name)
-  if (answer?.kind !== 'answered') return []
+  if (refreshed === undefined || answer?.kind !== 'answered') return []
   if (name === 'refreshed, open') {
     return [{ ...plain(options, 'refreshed, use', refreshed), delayMs: STREAM_AFTER_MS }]
   }
   const used = answers.get('refreshed, use')
   if (used?.kind !== 'answered') return []
   if (answersLater(answers)) {
-    return name === 'refreshed, use' ? laterRefreshes(options) : []
+    return name === 'refreshed, use' ? laterRefreshes(options, refreshed) : []
   }
   let count = 1
   while (answers.has(refreshName(count))) count += 1
@@ -197,8 +202,8 @@ function refreshQuestions(
 }
 
 /** Until one of them comes after the longest idle time. */
-function laterRefreshes(options: LifetimeOptions): readonly Question[] {
-  const { refreshed, buckets } = options.sockets
+function laterRefreshes(options: LifetimeOptions, refreshed: ProbeSocket): readonly Question[] {
+  const { buckets } = options.sockets
   const longestMs = (buckets.at(-1)?.seconds ?? 0) * 1000
   const count = Math.ceil(longestMs / REFRESH_MS) + 1
   return Array.from({ length: count }, (_, index) => {

@@ -11,7 +11,8 @@
  * Each test has fresh sockets of its own (RFC 5780 §4.1), which the machine asks for by `socket-wanted` and names in
  * `Transmit.via`: whoever runs it opens them and says `socketOpened`. What follows mapping runs side by side, in that
  * order of right of way; the pacer keeps them all together below what a server may be asked. The quick mode ends with
- * filtering; that for a profile also asks for what strategies need of some NATs: allocation and depth.
+ * filtering; that for a profile also asks for what strategies need of some NATs: allocation and depth; that for lifetimes
+ * asks for these alone.
  */
 import { type Endpoint, keyOf } from '../core/endpoint.ts'
 import { earliest, type Instant } from '../core/instant.ts'
@@ -38,7 +39,7 @@ import {
   FILTERING,
   HAIRPIN,
   LATENCY,
-  LIFETIME_ROLES,
+  LIFETIME,
   lifetimeBuckets,
   MAIN,
   SIZE,
@@ -216,9 +217,13 @@ export class NatProbe implements Machine<NatProbeEvent> {
 
   #startOthers(now: Instant, mapping: MappingResult): void {
     const { mode } = this.#options
+    const server = mapping.full?.main ?? mapping.answered[0]?.server
+    if (mode === 'lifetime') {
+      if (server !== undefined) this.#startLifetime(now, server, mapping)
+      return
+    }
     this.#startFiltering(now, mapping)
     if (mode === 'quick') return
-    const server = mapping.full?.main ?? mapping.answered[0]?.server
     if (mode === 'profile') {
       if (server !== undefined && mayDepend(mapping)) this.#startAllocation(now, server)
       return
@@ -243,7 +248,7 @@ export class NatProbe implements Machine<NatProbeEvent> {
     this.#startEgress(now, server, rttMs)
     this.#startSizes(now, server, rttMs)
     // Last: the many mappings that it makes must not come between those of the allocation test.
-    if (mapping.isNatted === true) this.#startLifetime(now, server, rttMs)
+    this.#startLifetime(now, server, mapping)
   }
 
   #startFiltering(now: Instant, { full: server }: MappingResult): void {
@@ -339,15 +344,16 @@ export class NatProbe implements Machine<NatProbeEvent> {
     })
   }
 
-  #startLifetime(now: Instant, server: Endpoint, rttMs: number): void {
-    const [caller, listener, refreshed] = LIFETIME_ROLES.map((id) => this.#socket(id))
-    if (caller === undefined || listener === undefined || refreshed === undefined) return
+  #startLifetime(now: Instant, server: Endpoint, mapping: MappingResult): void {
+    const caller = this.#socket(LIFETIME.caller)
+    const listener = this.#socket(LIFETIME.listener)
+    if (mapping.isNatted !== true || caller === undefined || listener === undefined) return
     const buckets = lifetimeBuckets(this.#options.lifetime ?? 'off').flatMap((bucket) => {
       const [idle, unreplied] = [this.#socket(bucket.idle), this.#socket(bucket.unreplied)]
-      if (idle === undefined || unreplied === undefined) return []
-      return [{ seconds: bucket.seconds, idle, unreplied }]
+      return idle === undefined ? [] : [{ seconds: bucket.seconds, idle, unreplied }]
     })
-    const sockets = { caller, listener, refreshed, buckets }
+    const sockets = { caller, listener, refreshed: this.#socket(LIFETIME.refreshed), buckets }
+    const rttMs = rttTo(server, mapping)
     const probe = this.#stunProbe(lifetimeScript({ sockets, server, rttMs }))
     this.#run(now, 'lifetime', probe, ({ result, evidence }) => {
       this.#collected.lifetime = { ...result, evidence }

@@ -20,8 +20,12 @@ export const SIZE = numbered('size', 2)
 export const POISON = numbered('poison', 2)
 export const DEPTH = numbered('depth', DEPTH_SOCKETS)
 
-/** Caller, listener, refreshed; then two for each idle time. */
-export const LIFETIME_ROLES = numbered('lifetime', 3)
+/** Then two for each idle time. */
+export const LIFETIME = {
+  caller: socketNamed('natprobe:lifetime:caller'),
+  listener: socketNamed('natprobe:lifetime:listener'),
+  refreshed: socketNamed('natprobe:lifetime:refreshed'),
+} as const
 
 export function lifetimeBuckets(
   lifetime: LifetimeMode,
@@ -36,16 +40,20 @@ export function lifetimeBuckets(
 /** In the order in which they are to be opened. */
 export function wantedSockets(mode: Mode, lifetime: LifetimeMode): readonly SocketId[] {
   const quick = [MAIN, ...FILTERING]
+  const buckets = lifetimeBuckets(lifetime)
   if (mode === 'quick') return quick
   if (mode === 'profile') return [...quick, ...DEPTH, ...ALLOCATION]
+  if (mode === 'lifetime') {
+    const { caller, listener } = LIFETIME
+    return [MAIN, caller, listener, ...buckets.map(({ idle }) => idle)]
+  }
   const sizes = [UNFRAGMENTED, ...SIZE]
   const fresh = [...HAIRPIN, ...POISON, ...DEPTH, ...ALLOCATION, LATENCY, ...EGRESS, ...sizes]
   const full = [...quick, ...fresh]
-  const buckets = lifetimeBuckets(lifetime)
   if (buckets.length === 0) return full
   return [
     ...full,
-    ...LIFETIME_ROLES,
+    ...Object.values(LIFETIME),
     ...buckets.flatMap(({ idle, unreplied }) => [idle, unreplied]),
   ]
 }

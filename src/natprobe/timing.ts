@@ -1,8 +1,8 @@
 /** The tests' timing, for the thorough and for the quick runs. */
 import type { Schedule } from '../stun/transactions.ts'
 
-/** `profile`: what a way of punching is chosen by, and quickly. */
-export type Mode = 'full' | 'quick' | 'profile'
+/** `profile`: what a way of punching is chosen by, and quickly. `lifetime`: how long idle mappings live, and nothing else. */
+export type Mode = 'full' | 'quick' | 'profile' | 'lifetime'
 
 export type Pace = 'full' | 'quick'
 

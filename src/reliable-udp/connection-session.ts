@@ -55,6 +55,8 @@ export class Session implements PacketFate {
   readonly events: OutboundQueue<ConnectionEvent>
   readonly datagrams: Uint8Array[] = [] // ≤ MAX_WAITING_DATAGRAMS
   readonly idleTimeoutMs: number
+  /** Somebody knows without us that the peer is there: the idle time begins after that. */
+  vouchedUntil: Instant | undefined
   readonly #newController: ControllerFactory
   readonly #random: Random
   readonly #isUnacked = ({ stream, offset, length }: Repeat): boolean =>
@@ -115,7 +117,10 @@ export class Session implements PacketFate {
   /** RFC 9000 §10.1: never shorter than three PTOs, so that a slow path has its chances. */
   get idleAt(): Instant | undefined {
     if (this.idleTimeoutMs === 0) return undefined
-    return after(this.#idleFrom, Math.max(this.idleTimeoutMs, 3 * this.recovery.ptoMs))
+    const { vouchedUntil } = this
+    const from =
+      vouchedUntil !== undefined && vouchedUntil > this.#idleFrom ? vouchedUntil : this.#idleFrom
+    return after(from, Math.max(this.idleTimeoutMs, 3 * this.recovery.ptoMs))
   }
 
   handleReceived(now: Instant, bytes: number): void {

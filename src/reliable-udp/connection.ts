@@ -69,6 +69,7 @@ export class Connection implements Machine<ConnectionEvent> {
   #path: Path
   #now: Instant = instant(0)
   #keepAliveMs: number | undefined
+  #vouchedUntil: Instant | undefined
   #isClosedTold = false
 
   /** @throws RangeError when the payload is longer than a handshake packet carries. */
@@ -190,6 +191,17 @@ export class Connection implements Machine<ConnectionEvent> {
   keepAlive(intervalMs: number | undefined): void {
     this.#keepAliveMs = intervalMs
     this.#live?.timers.keepAlive(intervalMs)
+  }
+
+  /**
+   * Somebody beside the connection knows that the peer and the path are alive until then, by questions of its own: the
+   * idle time counts from that instant, and no packets of ours are needed for it. Each call takes the last one's place.
+   */
+  vouch(now: Instant, until: Instant | undefined): void {
+    if (this.#vouchedUntil === until) return
+    this.#begin(now)
+    this.#vouchedUntil = until
+    if (this.#live !== undefined) this.#live.session.vouchedUntil = until
   }
 
   /** Tells the peer and ends. `closed` follows when it has answered, or was told several times. */
@@ -323,6 +335,7 @@ export class Connection implements Machine<ConnectionEvent> {
     const sending = new PacketSending(session)
     const timers = new SessionTimers(session, sending, this.#deadlines)
     timers.keepAlive(this.#keepAliveMs)
+    session.vouchedUntil = this.#vouchedUntil
     const live = { session, sending, timers, receiving: new PacketReceiving(session) }
     this.#state = { kind: 'connected', live }
     this.#events.push({ kind: 'connected', remoteStatic, payload })

@@ -2,7 +2,7 @@
  * One way that may lead to the peer: our socket and an address of his (RFC 8445 §6.1.2). There is one socket a family
  * but for those that a punching attempt opened; the relay is a pair too, so that paths can be compared.
  */
-import type { Endpoint } from '../core/endpoint.ts'
+import { type Endpoint, sameEndpoint } from '../core/endpoint.ts'
 import type { Instant } from '../core/instant.ts'
 import type { SocketId } from '../core/machine.ts'
 import { rankOf, type TargetKind } from './candidate.ts'
@@ -26,8 +26,8 @@ export class CandidatePair implements Scored {
   /** Did the relay once do better? Then it takes more than an answer to come back. */
   wasOutdone = false
   lastAskedAt: Instant | undefined
-  /** When it was first answered since it last worked not. */
-  workingSince: Instant | undefined
+  /** When it was first answered to the address that the peer sees us at. */
+  seenSince: Instant | undefined
   /** When a question of ours was answered last. */
   answeredAt: Instant | undefined
   /** Our address as the peer sees it. */
@@ -73,9 +73,22 @@ export class CandidatePair implements Scored {
     return this.#heartbeat !== undefined && now < this.#heartbeat.trustedUntil
   }
 
+  /** For how long answers have come to the address that the peer sees us at: so old is our mapping at least. */
+  get seenForMs(): number | undefined {
+    if (this.#heartbeat === undefined || this.answeredAt === undefined) return undefined
+    return this.seenSince === undefined ? undefined : this.answeredAt - this.seenSince
+  }
+
+  /** The pair works, and to him we were at another address before. */
+  isSeenElsewhere(localSeen: Endpoint): boolean {
+    if (this.#heartbeat === undefined || this.localSeen === undefined) return false
+    return !sameEndpoint(this.localSeen, localSeen)
+  }
+
   /** A question of ours was answered. True when that made the pair a working one. */
   noteAnswer(now: Instant, rttMs: number, localSeen: Endpoint, intervalMs: number): boolean {
     this.#quality.noteAnswer(now, rttMs)
+    if (this.#heartbeat === undefined || this.isSeenElsewhere(localSeen)) this.seenSince = now
     this.answeredAt = now
     this.localSeen = localSeen
     if (this.#heartbeat !== undefined) {
@@ -83,7 +96,6 @@ export class CandidatePair implements Scored {
       return false
     }
     this.schedule = undefined
-    this.workingSince = now
     this.#heartbeat = new Heartbeat(now, intervalMs, this.#quality)
     return true
   }

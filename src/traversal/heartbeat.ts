@@ -5,27 +5,13 @@ import type { PathQuality } from './path-quality.ts'
 /** While data flows: fast enough to notice a dead path within seconds. */
 export const ACTIVE_HEARTBEAT_MS = 2000
 
-/** Else: half of the shortest mapping lifetime that is common (30 s). RFC 8445 §11 has the same 15 s. */
-const IDLE_HEARTBEAT_MS = 15_000
-
-/** Where a NAT's lifetime is known: a question may come late, and its answer be lost once. */
-const LIFETIME_SHARE = 0.6
-const LEAST_IDLE_MS = 10_000
-/** Another NAT on the way may have the 30 s that are common, and nobody measured it. */
-const MOST_IDLE_MS = 25_000
-
-/** How often a pair is asked while no data flows, by the shorter of the lifetimes that either side's NAT is known to have. */
-export function idleHeartbeatMs(lifetimesMs: readonly (number | undefined)[]): number {
-  const known = lifetimesMs.filter((lifetimeMs) => lifetimeMs !== undefined)
-  if (known.length === 0) return IDLE_HEARTBEAT_MS
-  return Math.min(MOST_IDLE_MS, Math.max(LEAST_IDLE_MS, LIFETIME_SHARE * Math.min(...known)))
-}
-
 /** Data within this time counts as flowing. */
 export const ACTIVE_WINDOW_MS = 45_000
 
 /** Two and a half intervals: one answer may be lost and the next be late. */
 const TRUST_INTERVALS = 2.5
+/** After the first unanswered question of a long interval, which is repeated soon: as much as 15 s have. */
+const MOST_EXTRA_TRUST_MS = 22_500
 const TRUST_ROUND_TRIPS = 4
 
 /** A new pair is asked some more at once, so that paths can be compared before much is sent. */
@@ -36,9 +22,11 @@ export class Heartbeat {
   #dueAt: Instant
   #trustedUntil: Instant
   #sentAt: Instant
+  #vouchedUntil: Instant
   #isAwaiting = false
   #unanswered = 0
   #settled = 0
+  #yieldMs = 0
 
   /** For a pair that has just been answered for the first time. */
   constructor(now: Instant, intervalMs: number, quality: PathQuality) {
@@ -46,6 +34,7 @@ export class Heartbeat {
     this.#sentAt = now
     this.#trustedUntil = after(now, trustMs(intervalMs, quality))
     this.#dueAt = after(now, SETTLING_GAPS_MS[0])
+    this.#vouchedUntil = this.#dueAt
   }
 
   get dueAt(): Instant {
@@ -54,6 +43,11 @@ export class Heartbeat {
 
   get trustedUntil(): Instant {
     return this.#trustedUntil
+  }
+
+  /** The answers so far say that the peer is there; until then nobody asks whether he still is. */
+  get vouchedUntil(): Instant {
+    return this.#vouchedUntil
   }
 
   /** Whether the last question is still open: then the next one means that it was lost. */
@@ -75,7 +69,24 @@ export class Heartbeat {
     this.#unanswered = 0
     this.#settled += 1
     this.#trustedUntil = after(now, trustMs(this.#intervalMs, quality))
-    this.#dueAt = after(this.#sentAt, SETTLING_GAPS_MS[this.#settled] ?? this.#intervalMs)
+    const gapMs = SETTLING_GAPS_MS[this.#settled] ?? this.#intervalMs + this.#yieldMs
+    this.#dueAt = after(this.#sentAt, gapMs)
+    this.#vouchedUntil = this.#dueAt
+    this.#yieldMs = 0
+  }
+
+  /**
+   * The peer asked by this pair and is answered: both ways have been used, as far as anybody knows. Our own question may
+   * wait for longer than his next one takes. Where both ask at once, the one that `yields` waits from then on.
+   */
+  noteAsked(now: Instant, delayMs: number, yields: boolean, quality: PathQuality): void {
+    if (this.#isAwaiting && yields) this.#yieldMs = delayMs
+    if (this.#isAwaiting || this.#settled < SETTLING_GAPS_MS.length) return
+    const dueAt = after(now, this.#intervalMs + delayMs)
+    if (dueAt > this.#dueAt) this.#dueAt = dueAt
+    this.#vouchedUntil = this.#dueAt
+    const trusted = after(now, trustMs(this.#intervalMs, quality) + delayMs)
+    if (trusted > this.#trustedUntil) this.#trustedUntil = trusted
   }
 
   /** A shorter interval means that more depends on the pair: it is asked at once, and trusted for less. */
@@ -100,5 +111,6 @@ export class Heartbeat {
 }
 
 function trustMs(intervalMs: number, quality: PathQuality): number {
-  return Math.max(TRUST_INTERVALS * intervalMs, TRUST_ROUND_TRIPS * (quality.smoothedRttMs ?? 0))
+  const ownMs = Math.min(TRUST_INTERVALS * intervalMs, intervalMs + MOST_EXTRA_TRUST_MS)
+  return Math.max(ownMs, TRUST_ROUND_TRIPS * (quality.smoothedRttMs ?? 0))
 }

@@ -85,6 +85,9 @@ const BOTH_AIM = 13
 /** The ladder of a socket whose counterpart is known. */
 const LADDER_MS = [0, 60, 160, 360, 760] as const
 
+/** With two openers these are the five packets that a stranger's address may get: nobody has been heard from there yet. */
+const SHORT_LADDER_MS = [0, 160, 760] as const
+
 /** How many ports a sequential prober may be at when the openers are aimed at it. */
 const AIMED_STEPS = [1, 2, 3, 4] as const
 
@@ -134,7 +137,7 @@ function freshSockets({ peerEndpoint }: Pair): Moves {
         shots: repeated(2, { via: socket, to: towards(port), isOpener: true }),
       },
     ],
-    probing: ([socket], port) => ladder(0, [{ via: socket, to: towards(port) }]),
+    probing: ([socket], port) => ladder(0, [{ via: socket, to: towards(port) }], SHORT_LADDER_MS),
     durationMs: 1000 + SETTLE_MS,
   }
 }
@@ -347,6 +350,10 @@ function repeated(times: number, shot: Shot): readonly Shot[] {
   return Array.from({ length: times }, () => shot)
 }
 
-function ladder(delayMs: number, shots: readonly Shot[]): readonly VolleyPlan[] {
-  return LADDER_MS.map((offset) => ({ delayMs: delayMs + offset, paceMs: 1, shots }))
+function ladder(
+  delayMs: number,
+  shots: readonly Shot[],
+  offsetsMs: readonly number[] = LADDER_MS,
+): readonly VolleyPlan[] {
+  return offsetsMs.map((offset) => ({ delayMs: delayMs + offset, paceMs: 1, shots }))
 }

@@ -28,7 +28,8 @@ import type { SocketEvent } from './attempt.ts'
 import { Attempts } from './attempts.ts'
 import type { PathPolicy } from './candidate.ts'
 import type { CandidatePair } from './candidate-pair.ts'
-import { ACTIVE_HEARTBEAT_MS, ACTIVE_WINDOW_MS, idleHeartbeatMs } from './heartbeat.ts'
+import { ACTIVE_HEARTBEAT_MS, ACTIVE_WINDOW_MS } from './heartbeat.ts'
+import { NetworkSilences } from './idle-interval.ts'
 import { DEFAULT_OPENER_TTL } from './opener.ts'
 import type { Path } from './path.ts'
 import { scoreOf } from './path-choice.ts'
@@ -41,6 +42,7 @@ import { ROUND_MS } from './probe-schedule.ts'
 import { PunchBudget } from './punch-budget.ts'
 import { Puncher } from './puncher.ts'
 import type { PathReason } from './reasons.ts'
+import { LISTENER_DELAY_MS, SilenceWatch } from './silence.ts'
 import { verdictOf } from './verdict.ts'
 
 export interface PathAgentOptions {
@@ -58,6 +60,8 @@ export interface PathAgentOptions {
   readonly purses?: AddressPurses
   /** As `purses`. */
   readonly budget?: PunchBudget
+  /** As `purses`: what silences do to paths out of this network. */
+  readonly silences?: NetworkSilences
   /** Who the budget counts for. */
   readonly peer?: string
 }
@@ -91,6 +95,7 @@ const MAX_REMOTE_CANDIDATES = 2 * MAX_CANDIDATES
 export class PathAgent implements Machine<PathAgentEvent> {
   /** Which probes are ours: the owner of many agents asks `probeTagOf` of each datagram. */
   readonly probeTag: ProbeTag
+  readonly #role: ProbeRole
   readonly #policy: PathPolicy
   readonly #exchange: ProbeExchange
   readonly #puncher: Puncher
@@ -106,14 +111,16 @@ export class PathAgent implements Machine<PathAgentEvent> {
   #lastDataAt: Instant | undefined
   #hasLostDirect = false
   #isPinged = false
-  /** Between two questions while no data flows. */
-  #idleMs = idleHeartbeatMs([])
+  readonly #silence: SilenceWatch
+  /** The pair whose silences are watched. */
+  #watched: CandidatePair | undefined
 
   constructor(options: PathAgentOptions) {
     const { role, key, policy, local, random, purses } = options
     const openerTtl = options.openerTtl ?? DEFAULT_OPENER_TTL
     const probes = probeKey(key)
     this.probeTag = probes.tag
+    this.#role = role
     this.#policy = policy
     this.#local = local
     const exchange = new ProbeExchange(probes, role, random, purses ?? new AddressPurses())
@@ -121,7 +128,18 @@ export class PathAgent implements Machine<PathAgentEvent> {
     this.#puncher = new Puncher({ exchange, policy, local, openerTtl })
     const budget = options.budget ?? new PunchBudget()
     const [peer, name] = [options.peer ?? '', `punch:${probes.tag}`]
+    this.#silence = new SilenceWatch(options.silences ?? new NetworkSilences())
     this.#attempts = new Attempts({ role, exchange, random, openerTtl, budget, peer, name })
+  }
+
+  /** The answers by the path that carries data say that the peer is there; the next question is due then. */
+  get vouchedUntil(): Instant | undefined {
+    return this.#selection.current?.heartbeat?.vouchedUntil
+  }
+
+  /** For how long nothing has gone over the chosen path. */
+  quietMs(now: Instant): number {
+    return this.#silence.quietMs(now)
   }
 
   /** The moment T0 that both sides were told. Another introduction begins another round with what is known by then. */
@@ -136,7 +154,6 @@ export class PathAgent implements Machine<PathAgentEvent> {
   /** What the NATs do, as far as both sides know it: decides what is tried beyond plain probes. */
   setNats(now: Instant, nats: Nats): void {
     this.#nats = nats
-    this.#idleMs = idleHeartbeatMs([nats.local?.lifetimeMs, nats.remote?.lifetimeMs])
     this.#replan(now)
   }
 
@@ -202,6 +219,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
     this.#puncher.reset()
     this.#attempts.reset(now)
     this.#rotation.forget()
+    this.#silence.forget()
     if (hadDirect) this.#selection.lose(now, this.#working(now))
     this.#hasLostDirect ||= this.#state.kind === 'direct'
     this.#state = { kind: 'waiting' }
@@ -220,12 +238,14 @@ export class PathAgent implements Machine<PathAgentEvent> {
   /** Timers were late by so much: what was not heard meanwhile says nothing of the paths. */
   handleTimeJump(byMs: number): void {
     for (const { heartbeat } of this.#puncher.all) heartbeat?.postpone(byMs)
+    this.#silence.pause()
   }
 
   /** Data was sent or received: the chosen path is watched closely for a while. */
   dataFlowed(now: Instant): void {
     const wasActive = this.#isActive(now)
     this.#lastDataAt = now
+    this.#silence.traffic(now)
     if (wasActive) return
     for (const pair of this.#puncher.all) {
       if (this.#matters(pair)) pair.heartbeat?.setInterval(now, ACTIVE_HEARTBEAT_MS, pair.quality)
@@ -260,6 +280,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
 
   handleTimeout(now: Instant): void {
     this.#exchange.handleTimeout(now)
+    if (this.#silence.handleTimeout(now)) this.#puncher.relay?.heartbeat?.hasten(now)
     for (const pair of this.#puncher.all) this.#keep(now, pair)
     this.#puncher.handleTimeout(now)
     this.#attempts.handleTimeout(now)
@@ -282,7 +303,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
   }
 
   pollTimeout(): Instant | undefined {
-    let first = earliest(this.#giveUpAt, this.#attempts.pollTimeout())
+    let first = earliest(this.#giveUpAt, this.#attempts.pollTimeout(), this.#silence.deadline)
     for (const { heartbeat, isRelay } of this.#puncher.all) {
       if (heartbeat === undefined) continue
       first = earliest(first, heartbeat.dueAt, isRelay ? undefined : heartbeat.trustedUntil)
@@ -311,13 +332,22 @@ export class PathAgent implements Machine<PathAgentEvent> {
     const isFirst = !pair.wasHeard && !pair.isRelay
     pair.wasHeard = true
     this.#exchange.answer(now, pair, transaction, isFirst)
+    if (this.#isWatched(now, pair)) this.#silence.heard(now)
     if (pair.heartbeat === undefined) this.#puncher.askBack(now, pair)
+    else if (!this.#isActive(now)) {
+      pair.heartbeat.setInterval(now, this.#intervalFor(now, pair), pair.quality)
+      const yields = this.#role === 'responder'
+      pair.heartbeat.noteAsked(now, LISTENER_DELAY_MS, yields, pair.quality)
+    }
   }
 
   #handleResponse(now: Instant, heard: Extract<Heard, { kind: 'response' }>): void {
     const { path, rttMs, seen } = heard
     const pair = heard.pair ?? this.#puncher.predictedPair(path)
     if (pair === undefined) return
+    if (pair.isRelay && this.#silence.confirm(now)) this.pathStalled(now)
+    if (this.#isWatched(now, pair)) this.#silence.heard(now)
+    if (pair.isSeenElsewhere(seen)) this.#noteMappingDeath(pair)
     const isNew = pair.noteAnswer(now, rttMs, seen, this.#intervalFor(now, pair))
     if (isNew && !pair.isRelay) this.#handleWorking(now, pair)
     else this.#selection.noteSample(now, pair, this.#working(now))
@@ -351,6 +381,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
       if (heartbeat.isAwaiting) quality.noteLoss()
       heartbeat.setInterval(now, this.#intervalFor(now, pair), quality)
       heartbeat.noteSent(now, quality)
+      if (this.#isWatched(now, pair)) this.#silence.asked(now, quality.smoothedRttMs ?? 0)
       this.#exchange.ask(now, pair)
     }
   }
@@ -369,8 +400,8 @@ export class PathAgent implements Machine<PathAgentEvent> {
   /** When the path that carries data has become so old that others died soon after. */
   get #rotateAt(): Instant | undefined {
     const { current } = this.#selection
-    if (current?.workingSince === undefined || current.isRelay) return undefined
-    return this.#rotation.dueAt(current.workingSince)
+    if (current?.seenSince === undefined || current.isRelay) return undefined
+    return this.#rotation.dueAt(current.seenSince)
   }
 
   #rotate(now: Instant): void {
@@ -381,9 +412,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
   }
 
   #lapse(now: Instant, pair: CandidatePair): void {
-    if (pair === this.#selection.current && pair.workingSince !== undefined) {
-      this.#rotation.noteDeath((pair.answeredAt ?? now) - pair.workingSince)
-    }
+    this.#noteMappingDeath(pair)
     pair.lapse()
     const working = this.#working(now)
     if (this.#selection.current === pair) this.#selection.lose(now, working)
@@ -393,6 +422,12 @@ export class PathAgent implements Machine<PathAgentEvent> {
     this.#attempts.want(now)
     this.#puncher.punchAgain(now)
     this.#beginRound(now)
+  }
+
+  /** Our mapping is gone, and the path with it or not: where the peer's filter is open another one takes its place. */
+  #noteMappingDeath(pair: CandidatePair): void {
+    const ageMs = pair.seenForMs
+    if (pair === this.#selection.current && ageMs !== undefined) this.#rotation.noteDeath(ageMs)
   }
 
   /** The round is over then; while an attempt runs it is not. */
@@ -435,7 +470,17 @@ export class PathAgent implements Machine<PathAgentEvent> {
   }
 
   #intervalFor(now: Instant, pair: CandidatePair): number {
-    return this.#matters(pair) && this.#isActive(now) ? ACTIVE_HEARTBEAT_MS : this.#idleMs
+    return this.#matters(pair) && this.#isActive(now)
+      ? ACTIVE_HEARTBEAT_MS
+      : this.#silence.intervalMs
+  }
+
+  /** Whether it is the direct pair that carries data: its silences teach something. */
+  #isWatched(now: Instant, pair: CandidatePair): boolean {
+    if (pair.isRelay || pair !== this.#selection.current) return false
+    if (pair !== this.#watched) this.#silence.follow(now, pair.pathKind === 'direct')
+    this.#watched = pair
+    return true
   }
 
   /** The chosen path, and a direct one that yielded to the relay: when it is better again is to be noticed soon. */

@@ -27,7 +27,7 @@ export class PathRotation {
     return this.#limitMs
   }
 
-  /** The path that carried data died by itself: so old was it when it was heard last. */
+  /** The path that carried data died by itself, or our mapping did: so old was it when it was heard last. */
   noteDeath(ageMs: number): void {
     const before = this.#lastAgeMs
     this.#lastAgeMs = ageMs
@@ -44,10 +44,10 @@ export class PathRotation {
     this.#notBefore = undefined
   }
 
-  /** When a path that works since then is to be replaced. */
-  dueAt(workingSince: Instant): Instant | undefined {
+  /** When a path that works since then, by the same mapping, is to be replaced. */
+  dueAt(since: Instant): Instant | undefined {
     if (this.#limitMs === undefined) return undefined
-    const due = after(workingSince, ROTATE_AT * this.#limitMs)
+    const due = after(since, ROTATE_AT * this.#limitMs)
     return this.#notBefore !== undefined && this.#notBefore > due ? this.#notBefore : due
   }
 

@@ -30,7 +30,10 @@ import { ReplayWindow } from '../core/replay-window.ts'
 /** Questions under way: a round asks 100 pairs eleven times at most, and few of them are open at once. */
 const MAX_OPEN_QUESTIONS = 256
 
-/** Consent for so long after an answer (RFC 7675 §5.1). */
+/**
+ * Consent for so long after an answer (RFC 7675 §5.1), and for as long as the pair is trusted: where nothing is sent while
+ * nothing is asked, silence is no sign that the peer's packets are unwanted.
+ */
 const CONSENT_MS = 30_000
 
 /** The first question of a pair is answered three times: one lost answer must not lose the punch. */
@@ -239,10 +242,10 @@ export class ProbeExchange {
     this.#send(now, pair.path, 'response', transaction)
   }
 
-  #expireConsent(now: Instant, { answeredAt, remote }: CandidatePair): void {
-    if (answeredAt !== undefined && now > after(answeredAt, CONSENT_MS)) {
-      this.#budget.withdraw(remote)
-    }
+  #expireConsent(now: Instant, pair: CandidatePair): void {
+    const { answeredAt, remote } = pair
+    if (answeredAt === undefined || now <= after(answeredAt, CONSENT_MS)) return
+    if (!pair.isTrusted(now)) this.#budget.withdraw(remote)
   }
 
   #send(

@@ -31,10 +31,28 @@ describe('NatMemory', () => {
 
     const memory = await NatMemory.open(store)
 
-    assert.deepEqual(memory.recall(2000, 'home', '198.51.100.1'), { profile, isFresh: true })
-    assert.deepEqual(memory.recall(2000, 'home', '198.51.100.2'), { profile, isFresh: false })
+    const silences = {}
+    const asItWas = { profile, silences, isFresh: true }
+    assert.deepEqual(memory.recall(2000, 'home', '198.51.100.1'), asItWas)
+    const elsewhere = { profile, silences, isFresh: false }
+    assert.deepEqual(memory.recall(2000, 'home', '198.51.100.2'), elsewhere)
     assert.equal(memory.recall(1000 + DAY_MS, 'home', '198.51.100.1')?.isFresh, false)
     assert.equal(memory.recall(0, 'home', '198.51.100.1')?.isFresh, false) // the clock went back
+    assert.equal(memory.recall(2000, 'work', '198.51.100.1'), undefined)
+  })
+
+  it('keeps what silences did in a network that is known, while the profile is fresh', async () => {
+    const store = memoryStore()
+    const before = await NatMemory.open(store)
+    await before.remember(1000, 'home', '198.51.100.1', profile)
+    await before.rememberSilences('home', { survivedMs: 60_000, tests: 2, diedMs: 90_000 })
+    await before.rememberSilences('work', { survivedMs: 60_000 })
+
+    const memory = await NatMemory.open(store)
+
+    const known = memory.recall(2000, 'home', '198.51.100.1')?.silences
+    assert.deepEqual(known, { survivedMs: 60_000, tests: 2, diedMs: 90_000 })
+    assert.deepEqual(memory.recall(1000 + DAY_MS, 'home', '198.51.100.1')?.silences, {})
     assert.equal(memory.recall(2000, 'work', '198.51.100.1'), undefined)
   })
 
@@ -85,6 +103,7 @@ describe('NatProfiler', () => {
         logger: silentLogger,
         memory,
         address: '127.0.0.1',
+        onSilences: () => undefined,
         onProfile: (known) => {
           if (known !== undefined) resolve(known)
         },
@@ -110,6 +129,7 @@ describe('NatProfiler', () => {
 
   it('needs no test where the public address is the host’s own', () => {
     const told: (NatProfile | undefined)[] = []
+    const silences: unknown[] = []
     return NatMemory.open(memoryStore()).then(async (memory) => {
       const profiler = new NatProfiler({
         clock: systemClock,
@@ -117,6 +137,7 @@ describe('NatProfiler', () => {
         logger: silentLogger,
         memory,
         address: '127.0.0.1',
+        onSilences: (known) => void silences.push(known),
         onProfile: (known) => told.push(known),
       })
 
@@ -128,6 +149,7 @@ describe('NatProfiler', () => {
         told.map((known) => known?.mapping),
         ['none', undefined],
       )
+      assert.deepEqual(silences, [{}, {}])
       assert.equal(asked, 0)
     })
   })

@@ -213,6 +213,30 @@ describe('lifetimeScript()', () => {
     assert.ok(told >= 10, `${told}`)
   }).timeout(patienceMs(20))
 
+  it('tests idle times alone for a daemon: twelve sockets, and packets to the server only', () => {
+    for (const { mayDelay } of servers) {
+      simulate(1, (world) => {
+        const server = stunServer(world, { mayDelay })
+        const nat = { ...natKinds.portRestricted, ports: random, lifetimeMs: 150_000 }
+        const home = world.router('home', { addresses: ['198.51.100.1'], nat })
+        const host = world.host('alice', { behind: home, addresses: ['192.168.1.5'] })
+        let packets = 0
+        world.tap((stage, { origin, to }) => {
+          if (stage !== 'sent' || origin !== 'alice') return
+          packets += 1
+          assert.ok(to.address.startsWith('203.0.113.'), to.address)
+        })
+
+        const run = runProbe(world, host, [server], { mode: 'lifetime', lifetime: 'full' })
+
+        assert.equal(lifetimeOf(run).atLeastMs, 120_000)
+        assert.equal(run.result.filtering, undefined)
+        assert.equal(run.events.filter(({ kind }) => kind === 'socket-wanted').length, 12)
+        assert.ok(packets <= 80, `${packets} packets`)
+      })
+    }
+  })
+
   it('takes about 70 s, and is left out without a NAT', () => {
     assert.ok(probe({ ...natKinds.portRestricted, ports: random }).tookMs < 72_000)
     simulate(1, (world) => {
