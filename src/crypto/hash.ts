@@ -1,10 +1,11 @@
 /** Digests, MACs and HKDF over any number of parts, which are hashed as if they were one. */
 import {
-  createHash,
   createHmac,
+  hash,
   hkdfSync,
   timingSafeEqual as equalInConstantTime,
 } from 'node:crypto'
+import { concatBytes } from '../core/bytes.ts'
 
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return digest('sha256', parts)
@@ -39,10 +40,9 @@ export function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && equalInConstantTime(a, b)
 }
 
+// In one call: an object that takes one part after the other costs half as much again, and more to collect.
 function digest(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
-  const hash = createHash(algorithm)
-  for (const part of parts) hash.update(part)
-  return hash.digest()
+  return hash(algorithm, concatBytes(...parts), 'buffer')
 }
 
 function mac(algorithm: string, key: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {

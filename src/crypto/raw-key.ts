@@ -1,9 +1,10 @@
 /**
- * Raw 32-byte keys of RFC 7748 and RFC 8032 as node:crypto's key objects. Their DER encodings (RFC 8410 §4, §7)
- * are a fixed prefix before the 32 bytes, so no ASN.1 is needed.
+ * Raw 32-byte keys of RFC 7748 and RFC 8032 as node:crypto's key objects. The DER encoding of a private key (RFC 8410 §7)
+ * is a fixed prefix before the 32 bytes, so no ASN.1 is needed. A public key goes in as JWK (RFC 8037): OpenSSL is handed
+ * the bytes then, while for DER it asks all of its decoders, ten times as long.
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
-import { concatBytes, copyOf, fromHex } from '../core/bytes.ts'
+import { asBuffer, concatBytes, copyOf, fromHex } from '../core/bytes.ts'
 
 export const KEY_BYTES = 32
 
@@ -14,10 +15,7 @@ const PRIVATE_PREFIX = {
   x25519: fromHex('302e020100300506032b656e04220420'),
   ed25519: fromHex('302e020100300506032b657004220420'),
 } as const
-const PUBLIC_PREFIX = {
-  x25519: fromHex('302a300506032b656e032100'),
-  ed25519: fromHex('302a300506032b6570032100'),
-} as const
+const CURVES = { x25519: 'X25519', ed25519: 'Ed25519' } as const
 
 /** @throws TypeError when the seed is not 32 bytes: seeds are ours, never a stranger's. */
 export function importPrivateKey(kind: RawKeyKind, seed: Uint8Array): KeyObject {
@@ -29,8 +27,8 @@ export function importPrivateKey(kind: RawKeyKind, seed: Uint8Array): KeyObject 
 /** `undefined` unless there are exactly 32 bytes. Any 32 bytes import; what they are good for shows in use. */
 export function importPublicKey(kind: RawKeyKind, raw: Uint8Array): KeyObject | undefined {
   if (raw.length !== KEY_BYTES) return undefined
-  const key = concatBytes(PUBLIC_PREFIX[kind], raw) as Buffer
-  return createPublicKey({ key, format: 'der', type: 'spki' })
+  const x = asBuffer(raw).toString('base64url')
+  return createPublicKey({ key: { kty: 'OKP', crv: CURVES[kind], x }, format: 'jwk' })
 }
 
 export function rawPublicKey(privateKey: KeyObject): Uint8Array {

@@ -1,11 +1,11 @@
 /**
- * Writes that come together leave as one: a synced write costs as much for sixty-four as for one. While a write is
+ * Writes that come together leave as one: a synced write costs hardly more for hundreds than for one. While a write is
  * under way the next group gathers, so nobody waits for company; they reach the disk in the order they were asked for.
  */
 import type { StoreChange } from '../core/store.ts'
 
 /** A group of this many costs hardly more than a single write; a larger one would keep its first member waiting. */
-const MAX_GROUP = 64
+const MAX_GROUP = 256
 
 interface Waiting {
   readonly changes: readonly StoreChange[]
