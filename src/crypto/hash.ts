@@ -1,10 +1,5 @@
 /** Digests, MACs and HKDF over any number of parts, which are hashed as if they were one. */
-import {
-  createHmac,
-  hash,
-  hkdfSync,
-  timingSafeEqual as equalInConstantTime,
-} from 'node:crypto'
+import { createHmac, hash, hkdfSync, timingSafeEqual as equalInConstantTime } from 'node:crypto'
 import { concatBytes } from '../core/bytes.ts'
 
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {

@@ -4,7 +4,7 @@ import type { Libc } from './libc.ts'
 import { MessageVector } from './message-vector.ts'
 
 /** Senders whose address has been read; all are forgotten when there are more, and read again. */
-const MOST_SENDERS = 4_096
+const MOST_SENDERS = 1_024
 
 export class ManyReceiver {
   readonly #libc: Libc

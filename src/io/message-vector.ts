@@ -36,7 +36,7 @@ export class MessageVector {
   readonly #words = new Uint32Array(this.headers.buffer, this.headers.byteOffset)
   readonly #parts = Buffer.alloc(VECTOR_LENGTH * PART_BYTES)
   readonly #names = Buffer.alloc(VECTOR_LENGTH * NAME_BYTES)
-  readonly #slots = Buffer.alloc(VECTOR_LENGTH * SLOT_BYTES)
+  readonly #slots = Buffer.alloc(VECTOR_LENGTH * SLOT_BYTES, 1) // touched, so that it is the start that costs memory
 
   constructor(libc: Libc) {
     const [parts, names, slots] = [this.#parts, this.#names, this.#slots].map((memory) =>

@@ -27,6 +27,8 @@ const PRESENCE_EVERY_MS = 1_200
 export interface ChatFigures {
   readonly 'KiB a session': number
   readonly 'ms a login': number
+  /** Only where a session can be resumed: to be gone, and back before anybody has noticed. */
+  readonly 'ms a resumed login'?: number
   readonly 'µs a message': number
   readonly 'µs a presence': number
   /** Only where accepting is a promise: the others do not sync. */
@@ -62,6 +64,7 @@ class ChatRun {
     const session = (residentKib(this.#server.pid) - before) / this.#users
     await this.#logOut() // devices are known from now on, as they are in daily life
     const login = await this.#cpuOf(() => this.#logIn(this.#users))
+    const resumed = await this.#resumedMs()
     await this.#sendAll(2)
     const message = await this.#cpuOf(() => this.#sendAll(MESSAGES_EACH))
     const presencesBefore = this.#heard.presences
@@ -72,6 +75,7 @@ class ChatRun {
     return {
       'KiB a session': session,
       'ms a login': (login * 1e3) / this.#users,
+      ...(resumed === undefined ? {} : { 'ms a resumed login': resumed }),
       'µs a message': (message * 1e6) / (this.#users * MESSAGES_EACH),
       'µs a presence': (presence * 1e6) / presences,
       ...(accepts === undefined ? {} : { 'accepts a second': accepts }),
@@ -84,6 +88,22 @@ class ChatRun {
       clients[user] = await this.#server.logIn(user, this.#heard)
     })
     this.#clients = clients
+    await this.#quiet()
+  }
+
+  async #resumedMs(): Promise<number | undefined> {
+    if (this.#server.resume === undefined) return undefined
+    await this.#resumeAll() // TLS tickets, and what this costs for the first time
+    const seconds = await this.#cpuOf(() => this.#resumeAll())
+    return (seconds * 1e3) / this.#users
+  }
+
+  async #resumeAll(): Promise<void> {
+    await inParallel(this.#users, AT_ONCE, async (user) => {
+      this.#clients[user]?.close()
+      const client = await this.#server.resume?.(user, this.#heard)
+      if (client !== undefined) this.#clients[user] = client
+    })
     await this.#quiet()
   }
 

@@ -31,6 +31,8 @@ export interface ChatServer {
   readonly pid: number
   /** Resolves when the list is there and presence was told. */
   logIn(user: number, heard: Heard): Promise<ChatClient>
+  /** Back by what the last session left, where there is such a thing: nothing may be told anew. */
+  resume?(user: number, heard: Heard): Promise<ChatClient>
   stop(): Promise<void>
 }
 

@@ -7,10 +7,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { utf8 } from '../../../src/core/bytes.ts'
-import { deviceLoginStatement } from '../../../src/crypto/device-statement.ts'
 import { sha256 } from '../../../src/crypto/hash.ts'
 import { DEFAULT_HASHING } from '../../../src/crypto/password-hashing.ts'
-import { makeVerifier, ScramClient } from '../../../src/crypto/scram.ts'
+import { makeVerifier } from '../../../src/crypto/scram.ts'
 import type { SecureStream } from '../../../src/io/byte-stream.ts'
 import { openLevelStore } from '../../../src/io/level-store.ts'
 import { systemRandom } from '../../../src/io/random.ts'
@@ -18,11 +17,22 @@ import { connectTls } from '../../../src/io/tls.ts'
 import { decodeServerMessage } from '../../../src/protocol/server/decode.ts'
 import { encodeClientMessage } from '../../../src/protocol/server/encode.ts'
 import { parseServerLink, SESSION_ALPN } from '../../../src/protocol/server/link.ts'
-import type { ClientMessage } from '../../../src/protocol/server/messages.ts'
+import type {
+  Challenge,
+  ClientMessage,
+  PresenceEntry,
+  Resumed,
+  ResumePass,
+  RosterVersion,
+  ServerMessage,
+  Welcome,
+} from '../../../src/protocol/server/messages.ts'
 import { openServerStore } from '../../../src/server/store/kv-server-store.ts'
 import type { Account } from '../../../src/server/store/server-store.ts'
 import { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from '../../../src/tcp/frame.ts'
-import { type TestDevice, testDevice } from '../../../test/server/support/test-device.ts'
+import { Login } from '../../../src/tcp/login.ts'
+import { presenceDigest } from '../../../src/tcp/presence-digest.ts'
+import { testDevice } from '../../../test/server/support/test-device.ts'
 import {
   BUDDIES,
   type ChatClient,
@@ -76,6 +86,7 @@ export class HollerServer implements ChatServer {
   readonly login = 'SCRAM-SHA-256-PLUS and device signature'
   /** `holler://…` of the last start. */
   link = ''
+  readonly #memories = new Map<number, Memory>() // one for each user
   #directory: string | undefined
   #child: ChildProcess | undefined
 
@@ -104,12 +115,24 @@ export class HollerServer implements ChatServer {
   }
 
   async logIn(user: number, heard: Heard): Promise<ChatClient> {
+    const memory: Memory = { presences: new Map() }
+    this.#memories.set(user, memory)
+    return await this.#connect(user, heard, memory)
+  }
+
+  async resume(user: number, heard: Heard): Promise<ChatClient> {
+    const memory = this.#memories.get(user)
+    if (memory?.pass === undefined) throw new Error(`User ${user} has no ticket`)
+    return await this.#connect(user, heard, memory)
+  }
+
+  async #connect(user: number, heard: Heard, memory: Memory): Promise<ChatClient> {
     const { host, port, pin } = this.#address()
     const stream = await connectTls({
       ...{ host, port, alpn: SESSION_ALPN, timeoutMs: CONNECT_MS },
       ...(pin === undefined ? {} : { pin }),
     })
-    const client = new HollerClient(user, stream, heard)
+    const client = new HollerClient({ user, stream, heard, memory })
     await client.logIn()
     return client
   }
@@ -133,14 +156,31 @@ export class HollerServer implements ChatServer {
   }
 }
 
+type PresenceMessage = Extract<ServerMessage, { kind: 'presence' }>
+
+/** What a daemon keeps from one session to the next. */
+interface Memory {
+  pass?: ResumePass
+  roster?: RosterVersion
+  /** Buddies that are not offline, as they were told. */
+  readonly presences: Map<number, PresenceEntry>
+}
+
+interface HollerClientOptions {
+  readonly user: number
+  readonly stream: SecureStream
+  readonly heard: Heard
+  readonly memory: Memory
+}
+
 /** After the login it reads as little of what comes as it can: the load must not cost more than the server. */
 class HollerClient implements ChatClient {
-  readonly #user: string
-  readonly #device: TestDevice
   readonly #stream: SecureStream
   readonly #heard: Heard
+  readonly #memory: Memory
   readonly #frames = new FrameDecoder(MAX_FRAME_BYTES)
-  readonly #scram: ScramClient
+  readonly #login: Login
+  #isResumed = false
   #lastId = 0
   #onArrived: () => void = () => undefined
   #onFailed: (error: Error) => void = () => undefined
@@ -149,29 +189,30 @@ class HollerClient implements ChatClient {
     this.#onFailed = reject
   })
 
-  constructor(user: number, stream: SecureStream, heard: Heard) {
-    this.#user = handleOf(user)
-    this.#device = testDevice(this.#user)
+  constructor({ user, stream, heard, memory }: HollerClientOptions) {
+    const handle = handleOf(user)
+    const { identity, keys } = testDevice(handle)
     this.#stream = stream
     this.#heard = heard
-    const nonce = Buffer.from(systemRandom.bytes(18)).toString('base64')
-    this.#scram = new ScramClient({
-      user: this.#user,
-      exporter: stream.channel.exporter,
-      nonce,
-    })
+    this.#memory = memory
+    this.#login = new Login(
+      {
+        ...{ user: handle, deviceIdentity: identity, deviceKeys: keys },
+        ...{ client: 'bench/1', random: systemRandom },
+      },
+      stream.channel.exporter,
+      {
+        presence: presenceDigest(memory.presences.values()),
+        ...(memory.pass === undefined ? {} : { pass: memory.pass }),
+        ...(memory.roster === undefined ? {} : { roster: memory.roster }),
+      },
+    )
     stream.onClose((why) => this.#onFailed(new Error(`The session ended: ${why}`)))
     stream.onBytes((bytes) => this.#receive(bytes))
   }
 
   async logIn(): Promise<void> {
-    this.#say({
-      kind: 'hello',
-      version: 1,
-      client: 'bench/1',
-      scram: this.#scram.clientFirst,
-      device: this.#device.keys,
-    })
+    this.#say(this.#login.opening)
     await this.#arrived
   }
 
@@ -209,35 +250,77 @@ class HollerClient implements ChatClient {
         this.#heard.messages += 1
         seqs.push(/seq="(\d+)"/.exec(text)?.[1] ?? '')
       } else if (text.startsWith('<accepted ')) this.#heard.accepted += 1
-      else if (text.startsWith('<presence')) this.#hearPresence(text)
       else this.#handle(frame)
     }
     // As a daemon does: it is on the disk, the server may forget it.
     if (seqs.length > 0) this.#say({ kind: 'ack', seqs: seqs.map(Number) })
   }
 
-  #hearPresence(text: string): void {
-    if (text.startsWith('<presence snapshot="true"')) this.#onArrived()
-    else this.#heard.presences += text.split('<buddy').length - 1
-  }
-
   #handle(frame: Uint8Array): void {
     const message = decodeServerMessage(frame)
-    if (!message.ok) return
+    if (!message.ok) throw new Error(message.why)
     const { value } = message
-    if (value.kind === 'challenge') this.#respond(value.scram)
-    if (value.kind === 'ping') this.#say({ kind: 'pong', id: value.id, timeMs: Date.now() })
-    if (value.kind === 'error') this.#onFailed(new Error(`${value.code}: ${value.text}`))
-    if (value.kind === 'goodbye') this.#onFailed(new Error(value.reason))
+    switch (value.kind) {
+      case 'challenge':
+      case 'welcome':
+      case 'resumed':
+        this.#handleLogin(value)
+        return
+      case 'roster':
+      case 'buddy-changed':
+      case 'buddy-removed':
+        if (value.version !== undefined) this.#memory.roster = value.version
+        return
+      case 'presence':
+        this.#hearPresence(value)
+        return
+      case 'keys-left': // the last that is told to who arrives
+        this.#onArrived()
+        return
+      case 'ping':
+        this.#say({ kind: 'pong', id: value.id, timeMs: Date.now() })
+        return
+      case 'error':
+        this.#onFailed(new Error(`${value.code}: ${value.text}`))
+        return
+      case 'goodbye':
+        this.#onFailed(new Error(value.reason))
+        return
+      case 'deliver':
+      case 'accepted':
+      case 'ok':
+      case 'pong':
+      case 'registered':
+      case 'introduced':
+      case 'keys':
+      case 'found':
+      case 'online':
+      case 'located':
+      case 'profile':
+      case 'logged-keys':
+        return
+    }
   }
 
-  #respond(serverFirst: string): void {
-    const { exporter } = this.#stream.channel
-    if (!this.#scram.readServerFirst(serverFirst).ok) throw new Error('No SCRAM')
-    this.#say({
-      kind: 'response',
-      scram: this.#scram.clientFinal(SALTED_PASSWORD),
-      deviceSignature: this.#device.identity.sign(deviceLoginStatement(exporter)),
-    })
+  #handleLogin(message: Challenge | Welcome | Resumed): void {
+    const step = this.#login.handle(message)
+    if (step.kind === 'salting-told') {
+      const { salt, hashing } = step
+      const response = this.#login.respond({ salt, hashing, saltedPassword: SALTED_PASSWORD })
+      if (response !== undefined) this.#say(response)
+    } else if (step.kind === 'welcomed') {
+      if (step.welcome.pass !== undefined) this.#memory.pass = step.welcome.pass
+      this.#isResumed = step.welcome.kind === 'resumed'
+    } else this.#onFailed(new Error(`The login came to ${step.kind}`))
+  }
+
+  #hearPresence({ isSnapshot, entries }: PresenceMessage): void {
+    if (isSnapshot && this.#isResumed) this.#onFailed(new Error('Presence was told anew'))
+    if (!isSnapshot) this.#heard.presences += entries.length
+    const { presences } = this.#memory
+    for (const entry of entries) {
+      if (entry.state === 'offline') presences.delete(entry.number)
+      else presences.set(entry.number, entry)
+    }
   }
 }
