@@ -17,6 +17,7 @@ export interface StoreRange {
  */
 export interface Store {
   get(key: string): Promise<Uint8Array | undefined>
+  /** As it was when the first was asked for, whatever is written meanwhile. */
   range(range: StoreRange): AsyncIterable<readonly [key: string, value: Uint8Array]>
   write(changes: readonly StoreChange[]): Promise<void>
   close(): Promise<void>

@@ -3,6 +3,7 @@
  * anybody is one, and no client can make a new series.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { MailQuota } from './store/mail-store.ts'
 import type { StoreOperation } from './store/measured-store.ts'
 import type { SwitchboardStats } from './switchboard.ts'
 import { counted, type CountedName, type Tally } from './tally.ts'
@@ -11,6 +12,8 @@ import type { UdpServiceStats } from './udp-service.ts'
 export interface MetricsSources {
   readonly tally: Tally
   readonly sessions: () => SwitchboardStats
+  /** All that waits; `undefined` while it is being counted. */
+  readonly mail: () => MailQuota | undefined
   readonly udp: () => UdpServiceStats
   /** Wall clock, ms since 1970 UTC. */
   readonly certificateEndsAtMs: () => number
@@ -84,6 +87,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry }) // process_…, nodejs_…: the event loop's lag, too
     this.#watchTally(sources.tally)
     this.#watchSessions(sources)
+    this.#watchMail(sources.mail)
     this.#watchUdp(sources.udp)
   }
 
@@ -126,6 +130,17 @@ export class Metrics {
     this.#series('holler_draining', 'Whether the server sends its clients away', undefined, () => [
       ['', isDraining() ? 1 : 0],
     ])
+  }
+
+  /** Followed, not looked for: a scrape reads nothing from the disk. */
+  #watchMail(mail: MetricsSources['mail']): void {
+    const gauge = (what: keyof MailQuota, help: string): void =>
+      this.#series(`holler_mail_waiting_${what}`, help, undefined, () => {
+        const total = mail()
+        return total === undefined ? [] : [['', total[what]]]
+      })
+    gauge('messages', 'Sealed messages that wait for their owners')
+    gauge('bytes', 'Bytes of their bodies')
   }
 
   #watchUdp(udp: () => UdpServiceStats): void {

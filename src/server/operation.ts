@@ -75,12 +75,13 @@ export class Operation {
   }
 
   async #openHttp(): Promise<void> {
-    const { metricsAt, metrics, switchboard, udpStats, certificateEndsAtMs, outside } =
+    const { metricsAt, metrics, store, switchboard, udpStats, certificateEndsAtMs, outside } =
       this.#options
     if (metricsAt === undefined) return
     metrics.watch({
       tally: switchboard.tally,
       sessions: () => switchboard.stats,
+      mail: () => store.mail.total,
       udp: udpStats,
       certificateEndsAtMs,
       isDraining: () => this.#isDraining,

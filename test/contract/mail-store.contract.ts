@@ -173,6 +173,23 @@ export function mailStoreContract(
       assert.deepEqual(await mail.waiting(ALICE), { messages: 1, bytes: 10 })
     })
 
+    it('tells how much waits in all, of everybody', async () => {
+      assert.deepEqual(mail.total, { messages: 0, bytes: 0 })
+
+      await post(1)
+      await post(1)
+      await post(2, { owner: CAROL, bytes: 300 })
+      await post(3, { owner: CAROL, bytes: 301 })
+      assert.deepEqual(mail.total, { messages: 2, bytes: 310 })
+
+      await mail.clear(ALICE)
+      assert.deepEqual(mail.total, { messages: 1, bytes: 300 })
+      await mail.remove(CAROL, [seq, seq + 1])
+      assert.deepEqual(mail.total, { messages: 1, bytes: 300 })
+      await mail.age(500, 100)
+      assert.deepEqual(mail.total, { messages: 0, bytes: 0 })
+    })
+
     it('agrees with a plain list, whatever is done to it', async () => {
       let state = 42
       const random = (below: number): number => {

@@ -50,6 +50,25 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       assert.equal(Buffer.from((await store.get('b')) ?? []).toString(), 'y')
     })
 
+    it('walks a range as it was at the first step, whatever is written meanwhile', async () => {
+      const many = Array.from({ length: 2_000 }, (_, n) => `key-${String(n).padStart(4, '0')}`)
+      await store.write(many.map((key) => put(key, 'then')))
+      const found: string[] = []
+
+      for await (const [key, value] of store.range({})) {
+        if (found.length === 0) {
+          await store.write([put('key-9999', 'new'), put('key-1999', 'now')])
+          await store.write([{ kind: 'delete', key: 'key-1998' }])
+        }
+        found.push(`${key} ${Buffer.from(value).toString()}`)
+      }
+
+      assert.deepEqual(
+        found,
+        many.map((key) => `${key} then`),
+      )
+    })
+
     it('walks a range by bytes, the end excluded, both ways, up to a limit', async () => {
       await store.write(['b', 'a', 'c', 'a1', 'é', 'z'].map((key) => put(key, key)))
 

@@ -144,12 +144,18 @@ describe('an administrator', function () {
     assert.match(attempt.stderr, /disabled/)
     assert.deepEqual([shown.isDisabled, shown.session], [true, null])
 
+    await bob.stopDaemon() // what the two have between them needs no server
+    await alice.holler(['send', 'bob', 'welcome back', '--wait', 'server'])
+    const { mail } = await administered<{ mail: { messages: number } }>('stats')
+    assert.equal(mail.messages, 1)
     await administered('account', 'enable', 'bob')
-    await alice.holler(['send', 'bob', 'welcome back'])
-    await bob.stopDaemon()
-    await bob.startDaemon() // it would try again in ten minutes by itself
+    await bob.startDaemon()
     await messageArrives(bob, 'welcome back')
     assert.equal((await inSession(bob, 'online')).session, 'online')
+    await bob.eventually('his mail gone from the server', async () => {
+      const { mail: left } = await administered<{ mail: { messages: number } }>('stats')
+      return left.messages === 0 ? true : undefined
+    })
   })
 
   it('lets a lost password be replaced, once: the old one and its session are good for nothing', async () => {

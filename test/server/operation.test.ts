@@ -65,6 +65,8 @@ describe('metrics and health of holler-server', () => {
       assert.ok(valueOf(text, 'holler_store_seconds_count{operation="write"}') > 0)
       assert.ok(valueOf(text, 'nodejs_eventloop_lag_seconds') >= 0)
       assert.ok(valueOf(text, 'holler_certificate_end_seconds') > Date.now() / 1000)
+      assert.equal(valueOf(text, 'holler_mail_waiting_messages'), 0)
+      assert.equal(valueOf(text, 'holler_mail_waiting_bytes'), 0)
       assert.match(text, /# TYPE holler_relay_dropped_total counter/)
       assert.ok(!text.includes('alice-in-metrics') && !text.includes('10001'))
     })

@@ -21,8 +21,9 @@ class MemoryStore implements Store {
       (range.before === undefined || compareUtf8(key, range.before) < 0)
     const keys = [...this.#records.keys()].filter(inside).sort(compareUtf8)
     if (range.reverse === true) keys.reverse()
+    const records = new Map(this.#records)
     for (const key of keys.slice(0, range.limit)) {
-      const value = this.#records.get(key)
+      const value = records.get(key)
       if (value !== undefined) yield [key, copyOf(value)]
     }
   }

@@ -35,7 +35,7 @@ export interface AdminDeskOptions {
   readonly outside: Outside
   readonly link: string
   /** What the store does not know. */
-  readonly stats: () => Omit<StatsView, 'accounts' | 'online' | 'strangers' | 'link'>
+  readonly stats: () => Omit<StatsView, 'accounts' | 'online' | 'strangers' | 'mail' | 'link'>
   readonly drain: Drain
 }
 
@@ -199,7 +199,8 @@ export class AdminDesk {
   async #stats(): Promise<StatsView> {
     const { store, switchboard, stats, link } = this.#options
     const accounts = await store.admin.countAccounts()
-    return { ...stats(), ...switchboard.stats, accounts, link }
+    const mail = store.mail.total ?? null
+    return { ...stats(), ...switchboard.stats, accounts, mail, link }
   }
 
   /** @throws HollerError `ACCOUNT_UNKNOWN` */

@@ -51,6 +51,8 @@ const stats = z.object({
   accounts: z.number().int(),
   online: z.number().int(),
   strangers: z.number().int(),
+  /** What waits for its owners; `null` while it is being counted after a start. */
+  mail: z.object({ messages: z.number().int(), bytes: z.number().int() }).nullable(),
   relaySessions: z.number().int(),
   memoryBytes: z.number().int(),
   isDraining: z.boolean(),

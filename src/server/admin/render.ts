@@ -38,7 +38,7 @@ export function detailText(account: AccountDetail): string {
     ],
     ['devices', String(account.devices)],
     ['buddies', `${accepted}, ${asked} asked, ${asking} asking, ${blocked} blocked`],
-    ['mail', `${mail.messages} waiting, ${mail.bytes} bytes`],
+    ['mail waiting', mailText(mail)],
   ])
 }
 
@@ -89,11 +89,16 @@ export function statsText(stats: StatsView): string {
     ['accounts', String(stats.accounts)],
     ['online', String(stats.online)],
     ['not logged in', String(stats.strangers)],
+    ['mail waiting', stats.mail === null ? 'being counted' : mailText(stats.mail)],
     ['relay sessions', String(stats.relaySessions)],
     ['memory', `${Math.round(stats.memoryBytes / 1024 / 1024)} MiB`],
     ['registration', stats.isRegistrationOpen ? 'open' : 'by invitation'],
     ...(stats.isDraining ? [['draining', 'yes']] : []),
   ])
+}
+
+function mailText({ messages, bytes }: AccountDetail['mail']): string {
+  return `${messages} messages, ${bytes} bytes`
 }
 
 export function drainText({ sessions, spreadMs }: AdminResult<'drain'>): string {

@@ -13,10 +13,11 @@
  */
 import { z } from 'zod'
 import { toHex } from '../../core/bytes.ts'
-import type { Store, StoreChange } from '../../core/store.ts'
+import type { Store, StoreChange, StoreRange } from '../../core/store.ts'
 import type { AccountNumber, MailSeq } from '../../protocol/server/messages.ts'
 import { lastNumberOf, numbersUnder, sortable } from './keys.ts'
 import { type BoxEntry, MailBox } from './mail-box.ts'
+import { MailCount } from './mail-count.ts'
 import {
   type Mail,
   type MailLimits,
@@ -35,6 +36,8 @@ const MOST_ENTRIES = 200_000
 /** How many old messages are deleted in one write. */
 const FORGET_AT_ONCE = 256
 
+const EVERYBODY: StoreRange = { from: 'mail-index/', before: 'mail-index/:' }
+
 type Index = z.output<typeof indexRecord>
 
 export class KvMailStore implements MailStore {
@@ -43,11 +46,21 @@ export class KvMailStore implements MailStore {
   readonly #boxes = new Map<AccountNumber, Promise<MailBox>>() // BOUNDED: MOST_ENTRIES, oldest use dropped
   readonly #loaded = new Map<AccountNumber, MailBox>() // those of #boxes whose loading has ended
   readonly #tails = new Map<AccountNumber, Promise<unknown>>() // BOUNDED: owners whose mail is being changed
+  readonly #count = new MailCount()
   #ageMs: number | undefined
 
   constructor(store: Store, limits: MailLimits, onDamage?: OnDamage) {
     this.#records = new Records(store, onDamage)
     this.#limits = limits
+  }
+
+  get total(): MailQuota | undefined {
+    return this.#count.total
+  }
+
+  /** To be waited for before anything changes. @throws HollerError `STORE_UNUSABLE` */
+  async open(): Promise<void> {
+    await this.#count.begin(this.#everyIndex())
   }
 
   reserve(count: number): Promise<MailSeq> {
@@ -244,6 +257,7 @@ export class KvMailStore implements MailStore {
     const box = new MailBox()
     const stored = Promise.resolve()
     for await (const { seq, index } of this.#indexes(owner, 0)) box.add({ ...index, seq, stored })
+    box.onChange((change) => this.#count.changed(change))
     this.#loaded.set(owner, box)
     return box
   }
@@ -270,10 +284,13 @@ export class KvMailStore implements MailStore {
     }
   }
 
+  async *#everyIndex(): AsyncIterable<Index> {
+    for await (const { value } of this.#records.range(indexRecord, EVERYBODY)) yield value
+  }
+
   async #older(thanMs: number): Promise<readonly { owner: AccountNumber; seq: MailSeq }[]> {
     const old: { owner: AccountNumber; seq: MailSeq }[] = [] // ≤ FORGET_AT_ONCE
-    const range = { from: 'mail-index/', before: 'mail-index/:' }
-    for await (const { key, value } of this.#records.range(indexRecord, range)) {
+    for await (const { key, value } of this.#records.range(indexRecord, EVERYBODY)) {
       if (value.ageMs >= thanMs) continue
       const [, owner = ''] = key.split('/')
       old.push({ owner: Number(owner), seq: lastNumberOf(key) })

@@ -105,6 +105,7 @@ export async function openServerStore(
   const opened = new KvServerStore(store, limits, onDamage)
   try {
     await opened.checkFormat()
+    await opened.mail.open()
     return opened
   } catch (error) {
     await store.close()

@@ -21,7 +21,13 @@ export class MailBox {
   readonly #entries = new Map<MailSeq, BoxEntry>() // ≤ MailLimits.owner
   readonly #seqs = new Map<string, MailSeq>() // the same, by message
   readonly #senders = new Map<AccountNumber, MailQuota>() // ≤ #entries
+  #onChange: (change: MailQuota) => void = () => undefined
   #total = NOTHING
+
+  /** Told from now on what comes, and, negative, what goes. */
+  onChange(handler: (change: MailQuota) => void): void {
+    this.#onChange = handler
+  }
 
   get total(): MailQuota {
     return this.#total
@@ -72,6 +78,7 @@ export class MailBox {
     const sender = plus(this.#senders.get(from) ?? NOTHING, bytes, sign)
     if (sender.messages === 0) this.#senders.delete(from)
     else this.#senders.set(from, sender)
+    this.#onChange({ messages: sign, bytes: sign * bytes })
   }
 }
 

@@ -43,6 +43,8 @@ export type MailOutcome =
   | { readonly kind: 'full'; readonly whose: 'owner' | 'sender' }
 
 export interface MailStore {
+  /** All that waits, of everybody. `undefined` while the store still counts what was there when it was opened. */
+  readonly total: MailQuota | undefined
   /** So many numbers that no mail has had and none will have but those the caller gives them to; returns the first. */
   reserve(count: number): Promise<MailSeq>
   /** Keeps a message. Of one owner's, those asked for earlier are on disk no later. */

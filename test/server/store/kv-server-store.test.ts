@@ -8,6 +8,7 @@ import type { Store } from '../../../src/core/store.ts'
 import { openLevelStore } from '../../../src/io/level-store.ts'
 import { normaliseHandle } from '../../../src/server/handle.ts'
 import { openServerStore, STORE_LIMITS } from '../../../src/server/store/kv-server-store.ts'
+import type { MailQuota } from '../../../src/server/store/mail-store.ts'
 import { putRecord } from '../../../src/server/store/record.ts'
 import type { Account, ServerStore } from '../../../src/server/store/server-store.ts'
 import { adminStoreContract } from '../../contract/admin-store.contract.ts'
@@ -82,6 +83,40 @@ describe('openServerStore()', () => {
       assertSame(await after.account(10_001), made)
       assertSame(await after.secret('s', () => Uint8Array.of(2)), secret)
       assert.equal(await createAlice(after), undefined)
+      await after.close()
+    })
+  })
+
+  it('counts the mail that is there while other mail comes and goes', async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const before = await openServerStore(await openLevelStore(directory))
+      const mail = (seq: number) => ({
+        ...{ owner: 10_001 + (seq % 3), seq, from: 10_009, device: new Uint8Array(32) },
+        ...{ messageId: Uint8Array.of(seq >> 8, seq), body: new Uint8Array(seq % 7) },
+      })
+      const bytesOf = (seqs: readonly number[]): number =>
+        seqs.reduce((sum, seq) => sum + (seq % 7), 0)
+      const early = Array.from({ length: 1_500 }, (_, index) => index + 1)
+      await Promise.all(early.map((seq) => before.mail.append(mail(seq))))
+      await before.close()
+
+      const after = await openServerStore(await openLevelStore(directory))
+      assert.equal(after.mail.total, undefined)
+      const [late, gone] = [
+        [1_501, 1_502],
+        [2, 1_500],
+      ]
+      await Promise.all([
+        ...late.map((seq) => after.mail.append(mail(seq))),
+        ...gone.map((seq) => after.mail.remove(mail(seq).owner, [seq])),
+      ])
+      const counted = async (): Promise<MailQuota> => {
+        await new Promise((done) => setImmediate(done))
+        return after.mail.total ?? (await counted())
+      }
+
+      const left = [...early, ...late].filter((seq) => !gone.includes(seq))
+      assert.deepEqual(await counted(), { messages: left.length, bytes: bytesOf(left) })
       await after.close()
     })
   })
