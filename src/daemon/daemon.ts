@@ -150,6 +150,7 @@ export class Daemon {
       handlePeerEvent: (event, now) => this.#active?.account.sessions.handlePeerEvent(event, now),
       handleNetworkChanged: () => this.#handleNetworkChanged(),
       handleMoved: () => this.#active?.session.networkChanged(this.network.addresses),
+      handleNetworkBack: () => this.#active?.session.networkBack(),
       handleOtherAddresses: () => this.#tellAddresses(),
     })
     this.#stopTimer = every(options.clock, EXPIRY_CHECK_MS, () => this.#expire())
@@ -364,6 +365,9 @@ export class Daemon {
           state: event.state,
           reason: event.reason,
         })
+        if (event.state === 'waiting') {
+          this.network.change((now, endpoint) => endpoint.serverLost(now))
+        }
         void this.#setStatus({ state: event.state, reason: event.reason }) // never rejects
         return
     }

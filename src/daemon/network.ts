@@ -69,7 +69,7 @@ export interface NetworkOptions {
 /** What the endpoint says of peers. */
 export type PeerEvent = Exclude<
   PeerEndpointEvent,
-  RelayStreamsEvent | SocketEvent | { kind: 'public-address' | 'silences-learnt' }
+  RelayStreamsEvent | SocketEvent | { kind: 'public-address' | 'network-back' | 'silences-learnt' }
 >
 
 export interface NetworkHandlers {
@@ -78,6 +78,8 @@ export interface NetworkHandlers {
   handleNetworkChanged(): void
   /** Our packets come out of the NAT elsewhere: what it knew of us, TCP included, it may have forgotten. */
   handleMoved(): void
+  /** Packets come through where none did. */
+  handleNetworkBack(): void
   /** The host has other addresses, or is seen under others. */
   handleOtherAddresses(): void
 }
@@ -273,6 +275,9 @@ export class Network {
         this.#takePublicAddresses(event.endpoints)
         this.#forwarding?.check()
         this.#profiler?.follow(event.endpoints, this.#endpoint.stunServers, this.#addresses)
+        return
+      case 'network-back':
+        this.#handlers?.handleNetworkBack()
         return
       case 'relay-stream-wanted':
       case 'relay-stream-unwanted':

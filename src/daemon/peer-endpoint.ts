@@ -183,6 +183,11 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     this.#takeOffer(now)
   }
 
+  /** The session with the server has ended: `network-back` tells, where that was the network's doing, when it is over. */
+  serverLost(now: Instant): void {
+    this.#offer.watchClosely(now)
+  }
+
   get stunServers(): readonly Endpoint[] {
     return this.#offer.stunServers
   }
@@ -574,6 +579,7 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
     const wasSilent = this.#streams.isUdpSilent
     this.#streams.isUdpSilent = this.#offer.udp === 'silent'
     if (!wasSilent || this.#offer.udp !== 'works') return
+    this.#events.push({ kind: 'network-back' })
     for (const session of this.#table.all) {
       session.udpHeard(now)
       this.#collect(now, session)
@@ -616,9 +622,12 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
         this.#sockets.delete(event.socket)
         this.#events.push(event)
         return
+      case 'revived':
+        this.#events.push({ kind: 'network-back' })
+        this.#searchAgain(now, session)
+        return
       case 'direct-lost':
-        this.#offer.renewWhenKnown(session)
-        this.#offer.gather(now)
+        this.#searchAgain(now, session)
         return
       case 'outlived':
         this.#askAnew(now, peer)
@@ -632,6 +641,12 @@ export class PeerEndpoint implements Machine<PeerEndpointEvent> {
         this.#events.push({ ...event, kind: 'peer-closed', peer })
         return
     }
+  }
+
+  /** Our own address may be another one: the peer hears of it as soon as we do. */
+  #searchAgain(now: Instant, session: PeerSession): void {
+    this.#offer.renewWhenKnown(session)
+    this.#offer.gather(now)
   }
 
   #policyOf(peer: AccountNumber): PathPolicy {

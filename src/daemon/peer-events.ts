@@ -74,5 +74,7 @@ export type PeerEndpointEvent =
   | RelayStreamsEvent
   /** A punching attempt's socket: `socketOpened` or `socketRefused` is awaited. */
   | SocketEvent
+  /** Where nothing came through something comes through again: whoever waits for the network need not wait any longer. */
+  | { readonly kind: 'network-back' }
   /** What STUN says that our port looks like from outside; empty when it says nothing. */
   | { readonly kind: 'public-address'; readonly endpoints: readonly Endpoint[] }

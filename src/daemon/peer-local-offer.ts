@@ -88,6 +88,11 @@ export class LocalOffer {
     else if (this.#mappingUntil !== undefined) this.#mappingUntil = now // nothing to wait for
   }
 
+  /** Until the servers are told anew. */
+  watchClosely(now: Instant): void {
+    this.#gatherer.watchClosely(now)
+  }
+
   gather(now: Instant): void {
     this.#gatherer.gather(now)
     this.#waitUntil = after(now, WAIT_MS)

@@ -58,6 +58,8 @@ export type PeerPathsEvent =
   | { readonly kind: 'selected'; readonly path: Path; readonly rttMs: number | undefined }
   /** A direct path died: what we offered may not be true any more. */
   | { readonly kind: 'direct-lost' }
+  /** The network was silent and is back, and there is no direct path: what we offered may not be true any more. */
+  | { readonly kind: 'revived' }
   /** Once for all that one change did. */
   | { readonly kind: 'changed'; readonly report: PeerPathReport }
   /** A connection's packet that came through the relay. The bytes are lent until the next change. */
@@ -271,6 +273,7 @@ export class PeerPaths {
   /** UDP brings something where it brought nothing before. */
   udpHeard(now: Instant): void {
     this.#relay.udpHeard(now)
+    this.#agent?.udpHeard(now)
     this.#settle(now)
   }
 
@@ -397,7 +400,7 @@ export class PeerPaths {
       this.#handlePathEvent(event)
       return true
     }
-    if (event.kind === 'pong') {
+    if (event.kind === 'pong' || event.kind === 'revived') {
       this.#events.push(event)
       return false
     }

@@ -29,6 +29,8 @@ export type PeerSessionEvent =
   | { readonly kind: 'relay-unreachable'; readonly relayId: Uint8Array }
   /** A direct path died: what we offered may not be true any more. */
   | { readonly kind: 'direct-lost' }
+  /** The network was silent and is back, and there is no direct path: what we offered may not be true any more. */
+  | { readonly kind: 'revived' }
   /** The peer has restarted and knows nothing of this session: another one must be made. */
   | { readonly kind: 'outlived' }
   | { readonly kind: 'closed'; readonly reason: PeerCloseReason; readonly wasConnected: boolean }

@@ -456,6 +456,7 @@ export class PeerSession {
         this.#follow(now, event.path, event.rttMs)
         return
       case 'direct-lost':
+      case 'revived':
         this.#events.push(event)
         return
       case 'changed':

@@ -165,6 +165,11 @@ export class ServerSession {
     this.#driver.change((now) => this.#link.networkChanged(now, addresses))
   }
 
+  /** Packets come through where none did. */
+  networkBack(): void {
+    this.#driver.change((now) => this.#link.networkBack(now))
+  }
+
   /** Logs out and closes; nothing is told any more. Takes 2 s at most. */
   async stop(): Promise<void> {
     await this.#part((now) => this.#link.stop(now))

@@ -77,10 +77,14 @@ type LinkState =
       readonly partingId: RequestId
       readonly giveUpAt: Instant
     }
-  | { readonly kind: 'waiting'; readonly retryAt: Instant }
+  /** `isAsked`: the server wants it so. */
+  | { readonly kind: 'waiting'; readonly retryAt: Instant; readonly isAsked: boolean }
 
 /** Whoever makes the connection should know sooner that it cannot be made. */
 const CONNECT_MS = 30_000
+
+/** TCP asks again after 1 s, 3 s, 7 s: a connection that is being made for longer has lost its first question. */
+const LOST_CONNECT_MS = 1_000
 
 /** The server gives up a login after 10 s too; argon2id is within them. */
 const LOGIN_MS = 10_000
@@ -171,6 +175,31 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
         }
         return
       case 'idle':
+      case 'leaving':
+        return
+    }
+  }
+
+  /**
+   * Packets come through where none did: who waits since nothing answered waits no longer than after a first failure, so that
+   * those whom one silence had stopped do not all come at once.
+   */
+  networkBack(now: Instant): void {
+    switch (this.#state.kind) {
+      case 'waiting':
+        if (!this.#state.isAsked) this.#waitShortly(now, this.#state.retryAt)
+        return
+      case 'connecting':
+        if (now < after(this.#state.giveUpAt, LOST_CONNECT_MS - CONNECT_MS)) return
+        this.#outputs.push({ kind: 'disconnect' })
+        this.#waitShortly(now)
+        return
+      case 'online':
+        this.#isShaken = true
+        this.#state.heartbeat.probed(now, this.#ping())
+        return
+      case 'idle':
+      case 'logging-in':
       case 'leaving':
         return
     }
@@ -455,10 +484,21 @@ export class ServerLink implements LinkMachine<ServerLinkEvent> {
     if (end.why === 'violation') this.#violations += 1
     if (this.#state.kind === 'online') this.#backoff.sessionEnded(now - this.#state.since)
     const retryInMs = this.#backoff.next(end.askedMs, end.spreadMs)
-    this.#state = { kind: 'waiting', retryAt: after(now, retryInMs) }
+    this.#state = {
+      kind: 'waiting',
+      retryAt: after(now, retryInMs),
+      isAsked: end.askedMs > 0,
+    }
     this.#failRequests(this.#pending.takeUnrepeatable(), SESSION_ENDED)
     this.#events.push({ kind: 'offline', why: end.why, text: end.text, retryInMs })
     if (this.#isShaken) this.#connectSoon(now)
+  }
+
+  #waitShortly(now: Instant, atLatest?: Instant): void {
+    this.#backoff.reset()
+    const soon = after(now, this.#backoff.next(0))
+    const retryAt = earliest(soon, atLatest) ?? soon
+    this.#state = { kind: 'waiting', retryAt, isAsked: false }
   }
 
   /** Nobody else has the same reason to come back in this moment: there is no storm to spread. */

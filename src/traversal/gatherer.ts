@@ -36,6 +36,13 @@ const SPREAD = 0.1
 /** Below the 30 s that UDP mappings live at least in practice; at random, so that daemons do not march in step. */
 const KEEPALIVE_MS = { least: 20_000, most: 26_000 } as const
 
+/**
+ * While somebody waits for the network a server that answers is asked so often, to notice when it does not any more; where
+ * nobody answers, one round follows the other. After two minutes he waits anyway, and a server that is dead is spared.
+ */
+const CLOSE_WATCH_MS = 1_000
+const CLOSE_WATCH_FOR_MS = 120_000
+
 /** The server names at most four; the user may have configured some more. */
 const MAX_SERVERS = 8
 
@@ -62,6 +69,7 @@ export class Gatherer implements Machine<GathererEvent> {
   #servers: readonly Endpoint[] = []
   #round: Round = { kind: 'idle' }
   #rounds = 0
+  #closeUntil: Instant | undefined
   #told = ''
 
   constructor({ random }: { readonly random: Random }) {
@@ -95,6 +103,7 @@ export class Gatherer implements Machine<GathererEvent> {
 
   setServers(now: Instant, servers: readonly Endpoint[]): void {
     this.#servers = servers.slice(0, MAX_SERVERS)
+    this.#closeUntil = undefined
     this.#reflexive.clear()
     this.gather(now)
   }
@@ -103,6 +112,13 @@ export class Gatherer implements Machine<GathererEvent> {
   setMapped(endpoint: Endpoint | undefined): void {
     this.#mapped = endpoint === undefined ? [] : [{ kind: 'mapped', endpoint }]
     this.#tellCandidates()
+  }
+
+  /** From now on it matters when the servers answer again, should they not: until `setServers`, but not for ever. */
+  watchClosely(now: Instant): void {
+    if (this.#closeUntil !== undefined) return
+    this.#closeUntil = after(now, CLOSE_WATCH_FOR_MS)
+    if (this.#round.kind === 'watching') this.#rest(now)
   }
 
   /** Asks all servers anew. What they said before is believed until the round is over. */
@@ -207,12 +223,19 @@ export class Gatherer implements Machine<GathererEvent> {
 
   #rest(now: Instant): void {
     const { least, most } = KEEPALIVE_MS
-    const askAt = after(now, least + (most - least) * uniform(this.#random))
+    const isClose = this.#closeUntil !== undefined && now < this.#closeUntil
+    const closeMs = this.hasReflexive ? CLOSE_WATCH_MS : 0
+    const restMs = isClose ? closeMs : least + (most - least) * uniform(this.#random)
+    const askAt = after(now, restMs)
     this.#round = this.#servers.length === 0 ? { kind: 'idle' } : { kind: 'watching', askAt }
   }
 
   /** Asks whoever answered before; where nobody did, everybody: UDP may be back. */
   #watch(now: Instant): void {
+    if (this.#asked.size > 0) {
+      this.#rest(now)
+      return
+    }
     const server = this.#servers.find((candidate) => this.#reflexive.has(keyOf(candidate)))
     if (server === undefined) {
       this.gather(now)

@@ -42,6 +42,7 @@ import { ROUND_MS } from './probe-schedule.ts'
 import { PunchBudget } from './punch-budget.ts'
 import { Puncher } from './puncher.ts'
 import type { PathReason } from './reasons.ts'
+import { RelayWatch } from './relay-watch.ts'
 import { LISTENER_DELAY_MS, SilenceWatch } from './silence.ts'
 import { verdictOf } from './verdict.ts'
 
@@ -77,6 +78,8 @@ export type PathAgentEvent =
   | SocketEvent
   /** The question that `ping` asked was answered, by the path that carries data. */
   | { readonly kind: 'pong'; readonly rttMs: number }
+  /** The relay was silent and carries again, and there is no direct path: what was offered may not be true any more. */
+  | { readonly kind: 'revived' }
 
 type PathState =
   | { readonly kind: 'waiting' }
@@ -88,6 +91,9 @@ type PathState =
 
 /** Working pairs that are kept beside the chosen one: another interface, another family. */
 const MAX_STANDBY = 3
+
+/** A round that has just begun needs no other: after a change of network the relay is bound anew, too. */
+const REVIVE_GAP_MS = 2_000
 
 /** What the peer offered last, and before that: older addresses are forgotten. */
 const MAX_REMOTE_CANDIDATES = 2 * MAX_CANDIDATES
@@ -102,12 +108,14 @@ export class PathAgent implements Machine<PathAgentEvent> {
   readonly #attempts: Attempts
   readonly #selection = new PathSelection()
   readonly #rotation = new PathRotation()
-  readonly #pongs = new OutboundQueue<Extract<PathAgentEvent, { kind: 'pong' }>>()
+  readonly #relayWatch = new RelayWatch()
+  readonly #signs = new OutboundQueue<Extract<PathAgentEvent, { kind: 'pong' | 'revived' }>>()
   #nats: Nats = { local: undefined, remote: undefined }
   #local: readonly Candidate[]
   #remote: readonly Candidate[] = [] // ≤ MAX_REMOTE_CANDIDATES
   #state: PathState = { kind: 'waiting' }
   #startAt: Instant | undefined
+  #searchedAt: Instant | undefined
   #lastDataAt: Instant | undefined
   #hasLostDirect = false
   #isPinged = false
@@ -202,10 +210,17 @@ export class PathAgent implements Machine<PathAgentEvent> {
     if (relay === undefined) return
     if (old !== undefined && this.#selection.current === old) this.#selection.replace(now, relay)
     else this.#selection.offer(now, relay)
+    if (this.#relayWatch.ready()) this.#revive(now)
+  }
+
+  /** UDP brings something where it brought nothing before. */
+  udpHeard(now: Instant): void {
+    this.#revive(now)
   }
 
   relayLost(now: Instant): void {
     const old = this.#puncher.relay
+    this.#relayWatch.lost()
     this.#puncher.setRelay(now, undefined)
     this.#attempts.setRelay(now, undefined)
     if (old !== undefined && this.#selection.current === old) {
@@ -267,6 +282,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
       return
     }
     const heard = this.#exchange.read(now, via, bytes)
+    if (isRelayed && heard !== undefined && this.#relayWatch.heard()) this.#revive(now)
     if (heard?.kind === 'request') {
       const path = via === undefined ? { to: from } : { to: from, via }
       const pair = isRelayed ? relay : this.#puncher.pairFrom(path)
@@ -299,7 +315,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
   }
 
   pollEvent(): PathAgentEvent | undefined {
-    return this.#attempts.pollEvent() ?? this.#selection.pollEvent() ?? this.#pongs.shift()
+    return this.#attempts.pollEvent() ?? this.#selection.pollEvent() ?? this.#signs.shift()
   }
 
   pollTimeout(): Instant | undefined {
@@ -353,7 +369,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
     else this.#selection.noteSample(now, pair, this.#working(now))
     if (!this.#isPinged || pair !== this.#selection.current) return
     this.#isPinged = false
-    this.#pongs.push({ kind: 'pong', rttMs })
+    this.#signs.push({ kind: 'pong', rttMs })
   }
 
   #handleWorking(now: Instant, pair: CandidatePair): void {
@@ -382,6 +398,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
       heartbeat.setInterval(now, this.#intervalFor(now, pair), quality)
       heartbeat.noteSent(now, quality)
       if (this.#isWatched(now, pair)) this.#silence.asked(now, quality.smoothedRttMs ?? 0)
+      if (pair.isRelay) this.#relayWatch.asked()
       this.#exchange.ask(now, pair)
     }
   }
@@ -419,6 +436,19 @@ export class PathAgent implements Machine<PathAgentEvent> {
     if (working.some((other) => !other.isRelay)) return
     this.#hasLostDirect = true
     this.#state = { kind: 'waiting' }
+    this.#searchAgain(now)
+  }
+
+  /** The network is back: the peer hears the same, and there is nothing to wait for. */
+  #revive(now: Instant): void {
+    const isWanted = this.#policy !== 'relay' && this.#state.kind !== 'direct'
+    const isOld = this.#searchedAt !== undefined && now >= after(this.#searchedAt, REVIVE_GAP_MS)
+    if (!isWanted || !isOld) return
+    this.#searchAgain(now)
+    this.#signs.push({ kind: 'revived' })
+  }
+
+  #searchAgain(now: Instant): void {
     this.#attempts.want(now)
     this.#puncher.punchAgain(now)
     this.#beginRound(now)
@@ -438,6 +468,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
   }
 
   #beginRound(startAt: Instant): void {
+    this.#searchedAt = startAt
     if (this.#state.kind === 'direct') return
     this.#state =
       this.#policy === 'relay'

@@ -24,6 +24,7 @@ async function change(network: Network): Promise<void> {
       handlePeerEvent: () => undefined,
       handleNetworkChanged: () => resolve(),
       handleMoved: () => undefined,
+      handleNetworkBack: () => undefined,
       handleOtherAddresses: () => undefined,
     })
   })

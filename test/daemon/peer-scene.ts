@@ -110,6 +110,9 @@ export class PeerSide {
   peer = 0
   /** No TLS stream to a relay comes about. */
   isTcpBlocked = false
+  /** `silent`: what is said to the server and by it is lost, and so is what TLS streams carry; `gone`: and it is known. */
+  server: 'there' | 'silent' | 'gone' = 'there'
+  onNetworkBack: () => void = () => undefined
 
   constructor(scene: PeerScene, number: number, defaults: SideOptions, addresses: Addresses) {
     const { world } = scene
@@ -217,6 +220,7 @@ export class PeerSide {
       this.change((now) => this.endpoint.socketOpened(now, socket, local))
     }
     if (event.kind === 'socket-unwanted') this.running.removeSocket(event.socket)
+    if (event.kind === 'network-back') this.onNetworkBack()
   }
 }
 
@@ -328,7 +332,8 @@ export class PeerScene {
   ask(side: PeerSide, wanted: Wanted): void {
     if (!wanted.isAnswer) this.introductions += 1
     this.#later(() => {
-      if (this.isServerAway) return
+      if (side.server === 'gone') this.#refuse(side, wanted)
+      if (this.isServerAway || side.server !== 'there') return
       if (wanted.isAnswer) this.#answer(side, wanted)
       else this.#pass(side, wanted)
     })
@@ -350,15 +355,18 @@ export class PeerScene {
     const { running } = side
     this.world.after(TLS_HANDSHAKE_MS, () => {
       if (side.running !== running || side.host.isSuspended) return
-      if (this.isServerAway || side.isTcpBlocked) {
+      if (this.isServerAway || side.isTcpBlocked || side.server !== 'there') {
         side.change((now) => side.endpoint.relayStreamClosed(now, socket))
         return
       }
       const proof = this.#serverHost.random.bytes(16)
       const id = streamAtRelay(socket, side)
-      const toClient = running.addPipe(socket, (bytes) => this.#carry(() => toServer(TCP, bytes)))
+      const carry = (run: () => void): void => {
+        if (side.server === 'there') this.world.after(TCP_MS, run)
+      }
+      const toClient = running.addPipe(socket, (bytes) => carry(() => toServer(TCP, bytes)))
       const toServer = this.#relayRunning.addPipe(id, (bytes) =>
-        this.#carry(() => toClient(RELAY_TCP, bytes)),
+        carry(() => toClient(RELAY_TCP, bytes)),
       )
       this.streams += 1
       this.#relayRunning.change(() => this.relay.streamOpened(id, proof))
@@ -373,10 +381,6 @@ export class PeerScene {
     this.#relayRunning.removeSocket(id)
     this.#relayRunning.change(() => this.relay.streamClosed(id))
     this.streams -= 1
-  }
-
-  #carry(run: () => void): void {
-    this.world.after(TCP_MS, run)
   }
 
   #pass(asker: PeerSide, wanted: Wanted): void {
@@ -431,7 +435,7 @@ export class PeerScene {
       ...(this.#options.hasRelay === false ? {} : { relay: { endpoint, ticket } }),
     }
     this.#later(() => {
-      if (to.host.isSuspended) return
+      if (to.host.isSuspended || to.server !== 'there') return
       to.change((now) => to.endpoint.introduced(now, message))
     })
   }

@@ -780,6 +780,60 @@ describe('ServerLink, coming back', () => {
 
     assert.deepEqual(bench.takeOutputs(), ['connect', 'connect'])
   })
+
+  it('waits half a second at most when the network is back, whatever it waited for', () => {
+    const bench = started()
+    for (let failures = 0; failures < 12; failures++) {
+      bench.disconnected()
+      bench.pass(offlineOf(bench).retryInMs)
+    }
+    bench.disconnected()
+    bench.takeOutputs()
+
+    bench.do((now) => bench.link.networkBack(now))
+    const atOnce = bench.takeOutputs()
+    bench.pass(500)
+
+    assert.deepEqual(atOnce, [])
+    assert.deepEqual(bench.takeOutputs(), ['connect'])
+  })
+
+  it('gives up a connection whose first question was lost, and no younger one', () => {
+    const bench = started()
+    bench.takeOutputs()
+    bench.pass(999)
+    bench.do((now) => bench.link.networkBack(now))
+    assert.deepEqual(bench.takeOutputs(), [])
+    bench.pass(1)
+
+    bench.do((now) => bench.link.networkBack(now))
+    bench.pass(500)
+
+    assert.deepEqual(bench.takeOutputs(), ['disconnect', 'connect'])
+  })
+
+  it('waits as long as the server asked for, network or not', () => {
+    const bench = online()
+    bench.say({ kind: 'goodbye', reason: 'restarting', retryAfterMs: 7_000 })
+    bench.takeOutputs()
+
+    bench.do((now) => bench.link.networkBack(now))
+    bench.pass(6_999)
+
+    assert.deepEqual(bench.takeOutputs(), [])
+  })
+
+  it('gives a session 3 s that the network may have cost, and does not wait when it is lost', () => {
+    const bench = online()
+
+    bench.do((now) => bench.link.networkBack(now))
+    bench.pass(3_000)
+
+    assert.deepEqual(
+      bench.takeOutputs().map((output) => (typeof output === 'object' ? output.kind : output)),
+      ['ping', 'disconnect', 'connect'],
+    )
+  })
 })
 
 describe('ServerLink, stopping', () => {

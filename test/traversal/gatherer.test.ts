@@ -150,6 +150,60 @@ describe('Gatherer', () => {
     })
   })
 
+  it('finds UDP again within seconds while somebody waits for it, for two minutes', () => {
+    for (const waitsMs of [30_000, 60_000, 115_000]) {
+      scene((it) => {
+        begin(it)
+        it.world.runFor(10_000)
+        const link = it.router.outside
+        link.up.conditions = { loss: 1 }
+        it.running.change((now) => it.gatherer.watchClosely(now))
+        it.world.runFor(waitsMs)
+        assert.deepEqual(finished(it).at(-1)?.isSilent, true)
+        it.events.length = 0
+
+        link.up.conditions = {}
+        const backAt = it.world.now
+        it.world.runFor(3_000)
+
+        const found = finished(it).find(({ isSilent }) => !isSilent)
+        assert.ok(found !== undefined && found.at <= backAt + 1_500, `${found?.at} ${backAt}`)
+      })
+    }
+    scene((it) => {
+      begin(it)
+      it.world.runFor(10_000)
+      it.router.outside.up.conditions = { loss: 1 }
+      it.running.change((now) => it.gatherer.watchClosely(now))
+      it.world.runFor(130_000)
+      it.events.length = 0
+
+      it.world.runFor(58_000)
+
+      assert.ok(finished(it).length <= 3, 'as seldom as ever')
+    })
+  })
+
+  it('asks one server once in a second while somebody waits and it answers', () => {
+    scene((it) => {
+      begin(it)
+      it.world.runFor(10_000)
+      it.running.change((now) => it.gatherer.watchClosely(now))
+      let asked = 0
+      it.world.tap((stage, { to }) => {
+        if (stage === 'received' && to.port === 3478) asked += 1
+      })
+
+      it.world.runFor(9_500)
+      const whileClose = asked
+      it.running.change((now) => it.gatherer.setServers(now, SERVERS))
+      it.world.runFor(10_000)
+
+      assert.ok(whileClose >= 8 && whileClose <= 10, String(whileClose))
+      assert.equal(asked - whileClose, SERVERS.length)
+    })
+  })
+
   it('finds UDP again after an outage', () => {
     scene((it) => {
       it.router.isBlockingUdp = true

@@ -240,7 +240,7 @@ export class SimPeer implements Machine<SimPeerEvent> {
       this.#events.push(event)
       return
     }
-    if (event.kind === 'pong') return
+    if (event.kind === 'pong' || event.kind === 'revived') return
     this.#events.push({ kind: 'path', event })
     if (event.kind === 'path-selected') {
       this.path = event.path
