@@ -51,6 +51,7 @@ const exitOfError: Partial<Record<ErrorCode, number>> = {
 
 const exitOfFailure: Partial<Record<AdminFailureKind, number>> = {
   invalid_params: exits.usage,
+  unsupported: exits.usage,
   not_found: exits.noInput,
   unreachable: exits.unavailable,
   too_large: exits.tryLater,

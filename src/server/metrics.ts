@@ -9,15 +9,19 @@ import type { SwitchboardStats } from './switchboard.ts'
 import { counted, type CountedName, type Tally } from './tally.ts'
 import type { UdpServiceStats } from './udp-service.ts'
 
-export interface MetricsSources {
+/** Of a relay, and of a server, which is one too. */
+export interface RelaySources {
   readonly tally: Tally
-  readonly sessions: () => SwitchboardStats
-  /** All that waits; `undefined` while it is being counted. */
-  readonly mail: () => MailQuota | undefined
   readonly udp: () => UdpServiceStats
   /** Wall clock, ms since 1970 UTC. */
   readonly certificateEndsAtMs: () => number
   readonly isDraining: () => boolean
+}
+
+export interface ServerSources extends RelaySources {
+  readonly sessions: () => SwitchboardStats
+  /** All that waits; `undefined` while it is being counted. */
+  readonly mail: () => MailQuota | undefined
 }
 
 /** From what a cache answers to what a disk in trouble does. */
@@ -77,17 +81,25 @@ export class Metrics {
       help: 'How long calls of the store took',
       labelNames: ['operation'],
       buckets: STORE_BUCKETS_S,
-      registers: [this.#registry],
+      registers: [],
     })
   }
 
-  /** Where what happens is found. To be called once. */
-  watch(sources: MetricsSources): void {
+  /** Where what happens at a server is found. To be called once. */
+  watchServer(sources: ServerSources): void {
     this.#isOpen = true
-    collectDefaultMetrics({ register: this.#registry }) // process_…, nodejs_…: the event loop's lag, too
-    this.#watchTally(sources.tally)
-    this.#watchSessions(sources)
+    this.#registry.registerMetric(this.#storeTimes)
+    this.#watchProcess(sources)
+    this.#watchTally(sources.tally, Object.keys(COUNTERS) as CountedName[])
+    this.#watchSessions(sources.sessions)
     this.#watchMail(sources.mail)
+    this.#watchUdp(sources.udp)
+  }
+
+  /** The same of a relay of its own, which knows nobody. */
+  watchRelay(sources: RelaySources): void {
+    this.#watchProcess(sources)
+    this.#watchTally(sources.tally, ['handshakes'])
     this.#watchUdp(sources.udp)
   }
 
@@ -99,8 +111,8 @@ export class Metrics {
     return await this.#registry.metrics()
   }
 
-  #watchTally(tally: Tally): void {
-    for (const key of Object.keys(COUNTERS) as CountedName[]) {
+  #watchTally(tally: Tally, keys: readonly CountedName[]): void {
+    for (const key of keys) {
       const { name, help, label } = COUNTERS[key]
       this.#series(name, help, label, () =>
         counted[key].map((result) => [result, tally.count(key, result as never)]),
@@ -108,7 +120,7 @@ export class Metrics {
     }
   }
 
-  #watchSessions({ sessions, certificateEndsAtMs, isDraining }: MetricsSources): void {
+  #watchSessions(sessions: ServerSources['sessions']): void {
     this.#series(
       'holler_sessions',
       'Connections that have logged in, and those that have not',
@@ -121,6 +133,10 @@ export class Metrics {
         ]
       },
     )
+  }
+
+  #watchProcess({ certificateEndsAtMs, isDraining }: RelaySources): void {
+    collectDefaultMetrics({ register: this.#registry }) // process_…, nodejs_…: the event loop's lag, too
     this.#series(
       'holler_certificate_end_seconds',
       'When the certificate ends, in seconds since 1970',
@@ -133,7 +149,7 @@ export class Metrics {
   }
 
   /** Followed, not looked for: a scrape reads nothing from the disk. */
-  #watchMail(mail: MetricsSources['mail']): void {
+  #watchMail(mail: ServerSources['mail']): void {
     const gauge = (what: keyof MailQuota, help: string): void =>
       this.#series(`holler_mail_waiting_${what}`, help, undefined, () => {
         const total = mail()

@@ -1,11 +1,10 @@
 /** What a running server offers to those who run it: figures, health, administration, and an orderly end. */
-import { scopeOf } from '../core/address-scope.ts'
-import { type Endpoint, formatEndpoint } from '../core/endpoint.ts'
+import type { Endpoint } from '../core/endpoint.ts'
 import { after, type Instant } from '../core/instant.ts'
-import { listenHttp, type Page } from '../io/http-listener.ts'
 import { AdminDesk, type Drain } from './admin/admin-desk.ts'
 import { type AdminServer, openAdminServer } from './admin/admin-server.ts'
-import { type HostPort, resolveHostPort } from './host-port.ts'
+import { type Figures, openFigures } from './figures.ts'
+import type { HostPort } from './host-port.ts'
 import type { Metrics } from './metrics.ts'
 import type { Outside } from './outside.ts'
 import type { ServerStore } from './store/server-store.ts'
@@ -39,7 +38,7 @@ export class Operation {
   #drainEnded: () => void = () => undefined
   #isDraining = false
   #admin: AdminServer | undefined
-  #http: Awaited<ReturnType<typeof listenHttp>> | undefined
+  #figures: Figures | undefined
   #check: Promise<void> | undefined
   #checkAgainAt: Instant
 
@@ -47,7 +46,7 @@ export class Operation {
   static async open(options: OperationOptions): Promise<Operation> {
     const operation = new Operation(options)
     try {
-      await operation.#openHttp()
+      await operation.#openFigures()
       await operation.#openAdmin()
     } catch (error) {
       await operation.close()
@@ -67,18 +66,18 @@ export class Operation {
 
   /** Where the figures are served. */
   get metricsAt(): Endpoint | undefined {
-    return this.#http?.local
+    return this.#figures?.local
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#admin?.close(), this.#http?.close()])
+    await Promise.all([this.#admin?.close(), this.#figures?.close()])
   }
 
-  async #openHttp(): Promise<void> {
+  async #openFigures(): Promise<void> {
     const { metricsAt, metrics, store, switchboard, udpStats, certificateEndsAtMs, outside } =
       this.#options
     if (metricsAt === undefined) return
-    metrics.watch({
+    metrics.watchServer({
       tally: switchboard.tally,
       sessions: () => switchboard.stats,
       mail: () => store.mail.total,
@@ -86,46 +85,22 @@ export class Operation {
       certificateEndsAtMs,
       isDraining: () => this.#isDraining,
     })
-    const at = await resolveHostPort(metricsAt)
-    this.#http = await listenHttp({ ...at, page: (path) => this.#page(path) })
-    const { local } = this.#http
-    outside.logger.info('serving metrics', { http: formatEndpoint(local) })
-    if (scopeOf(local) !== 'loopback') {
-      outside.logger.warn(
-        'Metrics are served beyond this machine: whoever reaches them reads them',
-        {
-          http: formatEndpoint(local),
-        },
-      )
-    }
-  }
-
-  #page(path: string): Promise<Page> | undefined {
-    switch (path) {
-      case '/metrics':
-        return this.#figures()
-      case '/healthz':
-        return Promise.resolve(plain(200, 'ok'))
-      case '/readyz':
-        return this.#readiness()
-      default:
-        return undefined
-    }
-  }
-
-  async #figures(): Promise<Page> {
-    const { metrics } = this.#options
-    return { status: 200, type: metrics.contentType, body: await metrics.text() }
+    this.#figures = await openFigures({
+      at: metricsAt,
+      metrics,
+      logger: outside.logger,
+      whyUnready: () => this.#whyUnready(),
+    })
   }
 
   /** Ready is who lets people in and can keep what they send. */
-  async #readiness(): Promise<Page> {
-    if (this.#isDraining) return plain(503, 'draining')
+  async #whyUnready(): Promise<string | undefined> {
+    if (this.#isDraining) return 'draining'
     try {
       await this.#checkStore()
-      return plain(200, 'ready')
+      return undefined
     } catch {
-      return plain(503, 'the store cannot be written')
+      return 'the store cannot be written'
     }
   }
 
@@ -150,7 +125,11 @@ export class Operation {
       stats: () => this.#stats(),
       drain: (wish) => this.#drain(wish),
     })
-    this.#admin = await openAdminServer({ path: adminSocket, desk, logger: outside.logger })
+    this.#admin = await openAdminServer({
+      path: adminSocket,
+      handlers: desk.handlers,
+      logger: outside.logger,
+    })
   }
 
   #stats(): ReturnType<ConstructorParameters<typeof AdminDesk>[0]['stats']> {
@@ -176,8 +155,4 @@ export class Operation {
     outside.makeAlarm(this.#drainEnded).set(after(outside.clock.now(), lingerMs))
     return { sessions, spreadMs: spread }
   }
-}
-
-function plain(status: number, text: string): Page {
-  return { status, type: 'text/plain', body: `${text}\n` }
 }

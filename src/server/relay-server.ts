@@ -11,7 +11,8 @@ import { RELAY_ALPN } from '../protocol/relay/frames.ts'
 import { formatRelayLink, relayIdOf } from '../protocol/relay/link.ts'
 import { type GivenCertificate, givenTlsIdentity } from './certificate.ts'
 import { DataDirectory, LINK_FILE } from './data-directory.ts'
-import { resolveHostPort } from './host-port.ts'
+import { type HostPort, resolveHostPort } from './host-port.ts'
+import { RelayOperation } from './relay-operation.ts'
 import type { RunningServer } from './server.ts'
 import { ServerTime } from './server-time.ts'
 import {
@@ -27,12 +28,19 @@ import {
   serveUdp,
 } from './startup.ts'
 import { StunWitness } from './stun-witness.ts'
+import { Tally } from './tally.ts'
 import { TlsTicketKeys } from './tls-ticket-keys.ts'
 
 export interface RelayServerOptions extends ListeningOptions {
   /** Ed25519 public keys of the servers whose tickets it takes. */
   readonly trusted: readonly Uint8Array[]
   readonly certificate?: GivenCertificate
+  /** HTTP for Prometheus and health checks; none when absent. */
+  readonly metrics?: HostPort
+  /** Where administration is served; nowhere when absent. */
+  readonly adminSocket?: string
+  /** The relay's own, for administrators. */
+  readonly version?: string
 }
 
 /** @throws HollerError `STORE_UNUSABLE`, `PORT_TAKEN`, `CONFIG_INVALID`; nothing stays open then. */
@@ -44,11 +52,12 @@ async function start(options: RelayServerOptions, opened: Opened): Promise<Runni
   const { clock, random, logger } = options
   const directory = new DataDirectory(options.dataDirectory)
   await directory.prepare()
-  const tls = await identityOf(options.certificate, directory, clock)
+  let tls = await identityOf(options.certificate, directory, clock)
   const pin = tls.pin ?? certificatePin(tls.certificatePem)
   if (pin === undefined) throw new HollerError('CONFIG_INVALID', 'The certificate has no key')
   const udpSockets = await openUdp(options, opened)
-  const { door } = serveUdp(udpSockets, {
+  const tally = new Tally()
+  const { door, service } = serveUdp(udpSockets, {
     mayDelay: () => false, // for those who are logged in, and here nobody is
     witness: new StunWitness(random.bytes(32)),
     time: new ServerTime(clock),
@@ -65,7 +74,10 @@ async function start(options: RelayServerOptions, opened: Opened): Promise<Runni
     keyPem: tls.keyPem,
     tickets: tlsTickets.settings,
     alpn: [RELAY_ALPN],
-    onStream: (stream) => door.accept(stream),
+    onStream: (stream) => {
+      tally.add('handshakes', stream.channel.isResumed ? 'resumed' : 'whole')
+      door.accept(stream)
+    },
   })
   const endRenewal = tlsTickets.renewFor(listener)
   opened.add(async () => {
@@ -79,15 +91,33 @@ async function start(options: RelayServerOptions, opened: Opened): Promise<Runni
   const host = hostOf(options, tcp)
   const link = formatRelayLink({ host, port: tcp.port, udpPort: udp[0]?.port ?? 0, pin })
   await directory.write(LINK_FILE, `${link}\n`)
+  const operation = await RelayOperation.open({
+    outside: outsideOf(options),
+    link,
+    version: options.version ?? '',
+    tally,
+    udpStats: () => service.stats,
+    certificateEndsAtMs: () => tls.notAfterMs,
+    stopAccepting: () => {
+      service.drainRelay()
+      void listener.close() // its end is waited for when everything ends
+    },
+    ...(options.adminSocket === undefined ? {} : { adminSocket: options.adminSocket }),
+    ...(options.metrics === undefined ? {} : { metricsAt: options.metrics }),
+  })
+  opened.add(() => operation.close())
   logger.info('relaying', { tcp: formatEndpoint(tcp), udp: udp.map(formatEndpoint) })
   return {
     link,
     tcp,
     udp,
+    ...(operation.metricsAt === undefined ? {} : { metrics: operation.metricsAt }),
     reload: async ({ certificate }) => {
-      if (certificate !== undefined) listener.setCertificate(await givenTlsIdentity(certificate))
+      if (certificate === undefined) return
+      tls = await givenTlsIdentity(certificate)
+      listener.setCertificate(tls)
     },
-    drained: new Promise(() => undefined), // it is ended by a signal alone
+    drained: operation.drained,
     close: () => opened.close(),
   }
 }

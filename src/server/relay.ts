@@ -119,6 +119,7 @@ export class Relay implements Machine<RelayEvent> {
   #forwarded = 0
   #forwardedBytes = 0
   #refused = 0
+  #isDraining = false
   #sweepAt: Instant | undefined
 
   constructor(options: RelayOptions) {
@@ -137,6 +138,11 @@ export class Relay implements Machine<RelayEvent> {
       refused: this.#refused,
       dropped: { ...this.#dropped },
     }
+  }
+
+  /** No new sessions from now on: who asks is told to go elsewhere. Those that there are go on. */
+  drain(): void {
+    this.#isDraining = true
   }
 
   /** A TLS stream stands, which is a socket from now on; `proof` is its `relayStreamProof`. */
@@ -311,6 +317,7 @@ export class Relay implements Machine<RelayEvent> {
       present.renew(ticket)
       return present
     }
+    if (this.#isDraining) return undefined
     const device = toHex(index === 0 ? ticket.identityA : ticket.identityB)
     const isDeviceFull = (this.#bound.get(device) ?? 0) >= MAX_SESSIONS_PER_DEVICE
     if (isDeviceFull || this.#sessions.size >= MAX_SESSIONS) return undefined

@@ -42,6 +42,11 @@ export class UdpService implements Machine<RelayEvent> {
     return { stun: this.#stun.stats, relay: this.#relay.stats, unwanted: this.#unwanted }
   }
 
+  /** The relay takes nobody new. */
+  drainRelay(): void {
+    this.#relay.drain()
+  }
+
   streamOpened(via: SocketId, proof: Uint8Array): void {
     this.#relay.streamOpened(via, proof)
   }

@@ -471,6 +471,24 @@ describe('Relay', () => {
     assert.equal(world.refusal(BOB, ticketOf(9998), HOME_B), 'bound')
   })
 
+  it('begins no session once it is drained, and goes on with those that it has', () => {
+    const world = new World()
+    const ticket = world.ticket()
+    const channel = world.bound(ALICE, HOME_A, ticket)
+
+    world.relay.drain()
+
+    const other = world.ticket({ session: new Uint8Array(16).fill(2) })
+    assert.equal(world.refusal(ALICE, other), 'busy')
+    const bobs = world.bound(BOB, HOME_B, ticket)
+    const [forwarded] = world.send(
+      HOME_A,
+      encodeRelayFrame({ kind: 'data', channel, payload: Buffer.from('hello') }),
+    )
+    assert.deepEqual([forwarded?.to, world.relay.stats.sessions], [HOME_B, 1])
+    assert.notDeepEqual(bobs, channel)
+  })
+
   it('checks no more signatures for one network than it is allowed', () => {
     const world = new World({ burst: 5, perSecond: 1 })
     const frame = encodeRelayFrame(world.bind(MALLORY, { cookie: world.cookie(HOME_A) }))

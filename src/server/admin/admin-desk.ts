@@ -17,7 +17,7 @@ import type {
   AdminParams,
   AdminResult,
   InviteView,
-  StatsView,
+  ServerStatsView,
 } from './admin-schema.ts'
 
 /** Of an invitation's hash, so many hex digits are its name: 10,000 of them hardly ever share one. */
@@ -35,7 +35,10 @@ export interface AdminDeskOptions {
   readonly outside: Outside
   readonly link: string
   /** What the store does not know. */
-  readonly stats: () => Omit<StatsView, 'accounts' | 'online' | 'strangers' | 'mail' | 'link'>
+  readonly stats: () => Omit<
+    ServerStatsView,
+    'role' | 'accounts' | 'online' | 'strangers' | 'mail' | 'link'
+  >
   readonly drain: Drain
 }
 
@@ -196,11 +199,11 @@ export class AdminDesk {
     return view
   }
 
-  async #stats(): Promise<StatsView> {
+  async #stats(): Promise<ServerStatsView> {
     const { store, switchboard, stats, link } = this.#options
     const accounts = await store.admin.countAccounts()
     const mail = store.mail.total ?? null
-    return { ...stats(), ...switchboard.stats, accounts, mail, link }
+    return { role: 'server', ...stats(), ...switchboard.stats, accounts, mail, link }
   }
 
   /** @throws HollerError `ACCOUNT_UNKNOWN` */

@@ -44,20 +44,34 @@ const invite = z.object({
   expiresAt: moment.nullable(),
 })
 
-const stats = z.object({
+const running = {
   version: z.string(),
   startedAt: moment,
   link: z.string(),
+  relaySessions: z.number().int(),
+  memoryBytes: z.number().int(),
+  isDraining: z.boolean(),
+}
+
+const serverStats = z.object({
+  role: z.literal('server'),
+  ...running,
   accounts: z.number().int(),
   online: z.number().int(),
   strangers: z.number().int(),
   /** What waits for its owners; `null` while it is being counted after a start. */
   mail: z.object({ messages: z.number().int(), bytes: z.number().int() }).nullable(),
-  relaySessions: z.number().int(),
-  memoryBytes: z.number().int(),
-  isDraining: z.boolean(),
   isRegistrationOpen: z.boolean(),
 })
+
+const relayStats = z.object({
+  role: z.literal('relay'),
+  ...running,
+  relayChannels: z.number().int(),
+  relayStreams: z.number().int(),
+})
+
+const stats = z.discriminatedUnion('role', [serverStats, relayStats])
 
 export const MAX_ACCOUNT_PAGE = 1_000
 
@@ -112,3 +126,4 @@ export type AccountView = z.output<typeof account>
 export type AccountDetail = z.output<typeof accountDetail>
 export type InviteView = z.output<typeof invite>
 export type StatsView = z.output<typeof stats>
+export type ServerStatsView = z.output<typeof serverStats>

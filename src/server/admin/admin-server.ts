@@ -13,8 +13,7 @@ import {
   type LineResult,
 } from '../../protocol/control/json-lines.ts'
 import { lineFault, readRequest, requestFault } from '../../protocol/control/request.ts'
-import { rpcServer } from '../../protocol/control/rpc-server.ts'
-import type { AdminDesk } from './admin-desk.ts'
+import { type RpcHandlers, rpcServer } from '../../protocol/control/rpc-server.ts'
 import { adminMethods } from './admin-schema.ts'
 
 /** An administrator's terminals and a few scripts. */
@@ -31,10 +30,10 @@ export interface AdminServer {
 /** @throws HollerError `ALREADY_RUNNING` when somebody answers on the path, `CONFIG_INVALID` when it cannot be used. */
 export async function openAdminServer(options: {
   readonly path: string
-  readonly desk: AdminDesk
+  readonly handlers: RpcHandlers<typeof adminMethods, undefined>
   readonly logger: Logger
 }): Promise<AdminServer> {
-  const rpc = rpcServer(adminMethods, options.desk.handlers, options.logger)
+  const rpc = rpcServer(adminMethods, options.handlers, options.logger)
   const clients = new Set<ByteStream>() // ≤ MAX_CLIENTS
   const listener = await listenUnix({
     path: options.path,

@@ -86,15 +86,29 @@ export function statsText(stats: StatsView): string {
     ['version', stats.version],
     ['started', stats.startedAt],
     ['link', stats.link],
+    ...(stats.role === 'server' ? peopleRows(stats) : []),
+    ['relay sessions', String(stats.relaySessions)],
+    ...(stats.role === 'server' ? [] : channelRows(stats)),
+    ['memory', `${Math.round(stats.memoryBytes / 1024 / 1024)} MiB`],
+    ...(stats.isDraining ? [['draining', 'yes']] : []),
+  ])
+}
+
+function peopleRows(stats: Extract<StatsView, { role: 'server' }>): readonly (readonly string[])[] {
+  return [
+    ['registration', stats.isRegistrationOpen ? 'open' : 'by invitation'],
     ['accounts', String(stats.accounts)],
     ['online', String(stats.online)],
     ['not logged in', String(stats.strangers)],
     ['mail waiting', stats.mail === null ? 'being counted' : mailText(stats.mail)],
-    ['relay sessions', String(stats.relaySessions)],
-    ['memory', `${Math.round(stats.memoryBytes / 1024 / 1024)} MiB`],
-    ['registration', stats.isRegistrationOpen ? 'open' : 'by invitation'],
-    ...(stats.isDraining ? [['draining', 'yes']] : []),
-  ])
+  ]
+}
+
+function channelRows(stats: Extract<StatsView, { role: 'relay' }>): readonly (readonly string[])[] {
+  return [
+    ['channels', String(stats.relayChannels)],
+    ['streams', String(stats.relayStreams)],
+  ]
 }
 
 function mailText({ messages, bytes }: AccountDetail['mail']): string {
@@ -102,7 +116,9 @@ function mailText({ messages, bytes }: AccountDetail['mail']): string {
 }
 
 export function drainText({ sessions, spreadMs }: AdminResult<'drain'>): string {
-  return `${sessions} sessions were sent away, to come back within ${spreadMs / 1000} s`
+  return spreadMs === 0
+    ? `${sessions} sessions go on until the end, and no new ones begin`
+    : `${sessions} sessions were sent away, to come back within ${spreadMs / 1000} s`
 }
 
 function cellsOf(invite: InviteView): readonly string[] {

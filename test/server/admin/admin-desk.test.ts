@@ -187,6 +187,7 @@ describe('AdminDesk', () => {
 
     const stats = await deskOf(server).stats({}, undefined)
 
+    assert.ok(stats.role === 'server')
     assert.deepEqual([stats.accounts, stats.online, stats.strangers], [2, 1, 1])
   })
 })
