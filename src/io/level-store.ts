@@ -21,6 +21,7 @@ import { sha256 } from '../crypto/hash.ts'
 import { toHex, utf8 } from '../core/bytes.ts'
 import { HollerError } from '../core/holler-error.ts'
 import type { Store, StoreChange, StoreRange } from '../core/store.ts'
+import { GatheredReads } from './gathered-reads.ts'
 import { GroupCommit } from './group-commit.ts'
 import {
   type Aside,
@@ -76,6 +77,10 @@ class LevelStore implements Store {
   readonly #directory: string
   readonly #lock: Server
   readonly #commits = new GroupCommit((changes) => this.#writeGroup(changes))
+  readonly #reads = new GatheredReads({
+    one: async (key) => (await this.#opened()).get(key),
+    many: async (keys) => (await this.#opened()).getMany(keys),
+  })
   #database: Database
   /** Whether the last batch is in the log, and what the log ends with, is not known. */
   #isUnsure = false
@@ -88,8 +93,8 @@ class LevelStore implements Store {
     this.#lock = lock
   }
 
-  async get(key: string): Promise<Uint8Array | undefined> {
-    return await (await this.#opened()).get(key)
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#reads.get(key)
   }
 
   async *range(range: StoreRange): AsyncIterable<readonly [key: string, value: Uint8Array]> {

@@ -30,6 +30,18 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       assert.equal(await store.get('b'), undefined)
     })
 
+    it('answers each of many reads at once with its own', async () => {
+      const names = Array.from({ length: 200 }, (_, index) => `key ${index}`)
+      await store.write(names.filter((_, index) => index % 3 > 0).map((name) => put(name, name)))
+
+      const values = await Promise.all(names.map((name) => store.get(name)))
+
+      assert.deepEqual(
+        values.map((value) => value && Buffer.from(value).toString()),
+        names.map((name, index) => (index % 3 > 0 ? name : undefined)),
+      )
+    })
+
     it('keeps bytes as they are', async () => {
       const value = Uint8Array.from({ length: 256 }, (_, byte) => byte)
 
