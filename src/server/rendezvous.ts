@@ -6,8 +6,9 @@
  *                                            server ─ introduced (… of A once more, T0, ticket) ─► B
  *
  * So each side's `introduce` is answered by an `introduced` with `isAnswer` that names T0; it leaves for both sides at
- * the same moment. Candidates pass `candidate-rules.ts`. Nothing waits and nothing is stored: what a daemon does not
- * hear of, because somebody's session ended, it asks for again.
+ * the same moment. Candidates pass `candidate-rules.ts`. Nothing is stored: what a daemon does not hear of, because its
+ * session ended, it asks for again. Whom a question did not reach, because the session to which it was told had died
+ * unnoticed, is asked again in the next one, as often when a daemon's public address has changed.
  *
  * Two daemons often want each other at the same moment (after the server restarted, when both moved). Of two first
  * introductions of a pair the one that reached the server first stands; the other is refused as `temporary`, and its
@@ -72,6 +73,7 @@ export interface RendezvousOptions {
 export class Rendezvous {
   readonly #options: RendezvousOptions
   readonly #waiting = new Map<string, Introduction>() // BOUNDED: one a pair, for ANSWER_WITHIN_MS, INTRODUCTIONS each
+  readonly #unanswered = new Map<AccountNumber, Set<string>>() // the pairs in which somebody is to answer
   readonly #expiries = new Deadlines<string>()
   readonly #rate = new TokenBuckets(INTRODUCTIONS)
 
@@ -92,11 +94,26 @@ export class Rendezvous {
     return message.isAnswer ? this.#answer(now, from, message) : this.#ask(now, from, message)
   }
 
+  /** Somebody is online, perhaps in the place of a session that did not hear what it was asked. */
+  arrived(now: Instant, answerer: OnlineAccount): void {
+    for (const pair of [...(this.#unanswered.get(answerer.number) ?? [])]) {
+      const old = this.#waiting.get(pair)
+      if (old === undefined || old.expiresAt <= now || old.answerer === answerer) continue
+      // The ticket names the device that was there.
+      const isSameDevice = equalBytes(old.answerer.device.identity, answerer.device.identity)
+      this.#forget(pair)
+      if (!isSameDevice || !old.asker.isReady) continue
+      const introduction = { ...old, answerer }
+      this.#remember(pair, introduction)
+      this.#tell(now, introduction, answerer, introduction, { isAnswer: false, startInMs: 0 })
+    }
+  }
+
   handleTimeout(now: Instant): void {
     for (;;) {
       const pair = this.#expiries.takeDue(now)
       if (pair === undefined) return
-      this.#waiting.delete(pair)
+      this.#forget(pair)
     }
   }
 
@@ -125,8 +142,8 @@ export class Rendezvous {
     const expiresAt = after(now, ANSWER_WITHIN_MS)
     const { session, probeKey, candidates, nat } = message
     const introduction = { session, asker, answerer, probeKey, candidates, nat, ticket, expiresAt }
-    this.#waiting.set(pair, introduction)
-    this.#expiries.set(pair, expiresAt)
+    this.#forget(pair)
+    this.#remember(pair, introduction)
     this.#tell(now, introduction, answerer, introduction, { isAnswer: false, startInMs: 0 })
     return done
   }
@@ -140,8 +157,7 @@ export class Rendezvous {
       introduction.answerer === answerer &&
       equalBytes(introduction.session, message.session)
     if (!isWaiting) return refused('not-found', 'No introduction waits for this answer')
-    this.#waiting.delete(pair)
-    this.#expiries.delete(pair)
+    this.#forget(pair)
     const { asker } = introduction
     if (!asker.isReady || !asker.isBuddy(answerer.number)) {
       return refused('offline', 'The buddy is offline')
@@ -150,6 +166,23 @@ export class Rendezvous {
     this.#tell(now, introduction, asker, message, { isAnswer: true, startInMs })
     this.#tell(now, introduction, answerer, introduction, { isAnswer: true, startInMs })
     return done
+  }
+
+  #remember(pair: string, introduction: Introduction): void {
+    const { number } = introduction.answerer
+    this.#waiting.set(pair, introduction)
+    this.#expiries.set(pair, introduction.expiresAt)
+    this.#unanswered.set(number, (this.#unanswered.get(number) ?? new Set()).add(pair))
+  }
+
+  #forget(pair: string): void {
+    const number = this.#waiting.get(pair)?.answerer.number
+    this.#waiting.delete(pair)
+    this.#expiries.delete(pair)
+    if (number === undefined) return
+    const pairs = this.#unanswered.get(number)
+    pairs?.delete(pair)
+    if (pairs?.size === 0) this.#unanswered.delete(number)
   }
 
   /** Tells one side what the other side said. */

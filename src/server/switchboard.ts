@@ -295,6 +295,7 @@ export class Switchboard implements SessionServices {
     await this.#people.arrived(online)
     session.send(await this.#keys.left(online))
     this.mailbox.arrived(online)
+    this.#rendezvous.arrived(this.#outside.clock.now(), online)
   }
 
   async request(

@@ -257,6 +257,36 @@ describe('introduce', () => {
     assert.equal(back.all('introduced').length, 1)
   })
 
+  it('asks again in the session that took the place of the one that was asked: nobody heard it there', async () => {
+    const { server, alice, bob } = await buddies()
+    const ofBob = introduce(ALICE, { session: Buffer.alloc(16, 2), probeKey: KEY_B })
+
+    await alice.askOk(introduce(BOB))
+    const question = bob.last('introduced')
+    const back = await server.online('bob')
+
+    assert.deepEqual(back.all('introduced'), [question])
+    assert.equal(await codeOf(back, ofBob), 'temporary')
+    await back.askOk(introduce(ALICE, { isAnswer: true, probeKey: KEY_B }))
+    assert.deepEqual(alice.last('introduced').session, SESSION)
+  })
+
+  it('does not ask again what was answered, or asked too long ago', async () => {
+    const { server, alice, bob } = await buddies()
+    await alice.askOk(introduce(BOB))
+    await bob.askOk(introduce(ALICE, { isAnswer: true, probeKey: KEY_B }))
+    const first = await server.online('bob')
+    await alice.askOk(introduce(BOB))
+    await server.time.pass(10_000)
+
+    const second = await server.online('bob')
+
+    assert.deepEqual(
+      [first, second].map((each) => each.all('introduced').length),
+      [1, 0],
+    )
+  })
+
   it('lets nobody ask more than 128 times at once, over all sessions', async () => {
     const { server, alice } = await buddies()
     const codes: string[] = []
