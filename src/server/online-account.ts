@@ -1,3 +1,4 @@
+import { copyOf } from '../core/bytes.ts'
 import type {
   AccountNumber,
   BuddyChanged,
@@ -39,7 +40,7 @@ export class OnlineAccount {
   }) {
     this.number = options.account.number
     this.handle = options.account.handle
-    this.device = options.device
+    this.device = compact(options.device)
     this.session = options.session
     this.epoch = options.epoch
     this.#watchers = options.watchers
@@ -99,5 +100,14 @@ export class OnlineAccount {
     return [...this.#roster]
       .filter(([, { state }]) => state === 'accepted')
       .map(([number]) => number)
+  }
+}
+
+/** What was decoded lies in pieces of larger memory, which a session would keep for as long as it lasts. */
+function compact(device: DeviceKeys): DeviceKeys {
+  return {
+    identity: copyOf(device.identity),
+    static: copyOf(device.static),
+    staticSignature: copyOf(device.staticSignature),
   }
 }
