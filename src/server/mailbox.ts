@@ -32,8 +32,11 @@ export const STORE_AFTER_MS = 2_000
 /** What one session may have unacknowledged: with base64 well below what its stream may hold (256 KiB). */
 export const WINDOW = { messages: 32, bytes: 128 * 1024 }
 
-/** Numbers are reserved on disk so many at a time, and the next ones when half of them are used. */
-const RESERVED_AT_ONCE = 10_000
+/**
+ * Numbers are reserved on disk so many at a time, and the next ones when half of them are used: a disk that is stalled for
+ * half a minute holds up nobody who writes to somebody that is there. There are enough for a thousand million starts.
+ */
+const RESERVED_AT_ONCE = 1_000_000
 
 /** What nobody has fetched in a month is given up; counted in time that the server runs (`mail-store.ts`). */
 export const MAIL_LIFE_MS = 30 * 24 * 3_600_000
