@@ -242,7 +242,7 @@ describe('Punching behind all pairs of nine NATs, three losses, three delays', (
               under,
             )
             checkCosts(outcome)
-            if (!outcome.isDirect) checkRelayed(outcome)
+            if (!outcome.isDirect) checkRelayed(outcome, under)
             outcomes.push(outcome)
             byConditions.get(under)?.push(outcome)
           }
@@ -264,11 +264,20 @@ describe('Punching behind all pairs of nine NATs, three losses, three delays', (
   })
 })
 
-function checkRelayed({ kinds, reasons }: Outcome): void {
+const HOPELESS: readonly string[] = ['both-mappings-dependent', 'attempt-failed', 'punching']
+
+/** Five questions may all be lost where 15 % are on each link (docs/adr/0009): the next introduction has five more. */
+const UNLUCKY: readonly string[] = [
+  'local-mapping-dependent',
+  'remote-mapping-dependent',
+  'nothing-heard',
+  'heard-but-unanswered',
+]
+
+function checkRelayed({ kinds, reasons }: Outcome, { loss }: Conditions): void {
   assert.deepEqual(kinds, ['relay', 'relay'])
-  for (const reason of reasons) {
-    assert.ok(['both-mappings-dependent', 'attempt-failed', 'punching'].includes(reason), reason)
-  }
+  const expected = loss < 0.15 ? HOPELESS : [...HOPELESS, ...UNLUCKY]
+  for (const reason of reasons) assert.ok(expected.includes(reason), reason)
 }
 
 describe('Punching through quirks and topologies', () => {

@@ -265,7 +265,7 @@ describe('PathAgent: what happens during a conversation', () => {
           assert.ok(directAgainAfter(scene, rebootedAt) < 10_000)
         })
       }
-    }).timeout(patienceMs(10))
+    }).timeout(4 * patienceMs(10))
   }
 
   it('where a carrier ends every mapping after 90 s, another socket takes over before', () => {
@@ -297,7 +297,7 @@ describe('PathAgent: what happens during a conversation', () => {
         assert.deepEqual(relayed, [])
       })
     }
-  }).timeout(patienceMs(10))
+  }).timeout(4 * patienceMs(10))
 
   it('stalled data sends a side to the relay in the same moment, and the path is found again', () => {
     simulate(1, (world) => {
