@@ -266,7 +266,7 @@ export class ActiveAccount {
         await this.archive.roster.change(notice.buddy, notice.note, notice.version)
         if (notice.buddy.state === 'blocked') await this.#partFrom(notice.buddy.number)
         this.#concealAsWanted() // we may have changed our mind while the server was answering
-        this.sessions.postman.buddyChanged(notice.buddy.number)
+        this.sessions.postman.buddyChanged(notice.buddy.number, notice.buddy.device)
         this.sessions.retryAll()
         return
       case 'buddy-removed':

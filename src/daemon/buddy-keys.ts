@@ -1,6 +1,6 @@
 /**
  * Buddies' keys to seal messages with, as the server hands them out, checked. Some are kept at hand, so that a message
- * need not wait for a question first.
+ * need not wait for a question first: they are fetched while a live session with the buddy is used, for when it ends.
  */
 import { equalBytes } from '../core/bytes.ts'
 import type { Clock } from '../core/clock.ts'
@@ -20,6 +20,9 @@ import type { ServerSession } from './server-session.ts'
 /** A signed prekey opens messages for a week after it was replaced; what is a day old is far from that. */
 const KEEP_MS = 24 * 3_600_000
 
+/** Where there are none, or none without one-time keys, the server is asked again so often while nobody waits for it. */
+const PREPARE_EVERY_MS = 10 * 60_000
+
 /** Buddies whose keys are kept at hand: 1 KiB each. */
 const MOST_BUDDIES = 500
 
@@ -33,15 +36,17 @@ interface Supply {
   readonly device: DeviceKeys
   readonly signed: SignedPrekey
   readonly oneTime: Prekey[] // ≤ MAX_TAKEN_PREKEYS
-  readonly until: Instant
+  readonly fetchedAt: Instant
 }
 
 export class BuddyKeySupply {
-  readonly #session: ServerSession
+  readonly #session: Pick<ServerSession, 'request'>
   readonly #clock: Clock
   readonly #supplies = new Map<AccountNumber, Supply>() // ≤ MOST_BUDDIES, the oldest dropped
+  readonly #askedAt = new Map<AccountNumber, Instant>() // ≤ the buddy list
+  readonly #fetching = new Map<AccountNumber, Promise<Supply | undefined>>() // ≤ the buddy list
 
-  constructor(session: ServerSession, clock: Clock) {
+  constructor(session: Pick<ServerSession, 'request'>, clock: Clock) {
     this.#session = session
     this.#clock = clock
   }
@@ -54,18 +59,47 @@ export class BuddyKeySupply {
    */
   async forMessage(buddy: AccountNumber): Promise<BuddyKeys | undefined> {
     const known = this.#supplies.get(buddy)
-    const isGood =
-      known !== undefined && known.until > this.#clock.now() && known.oneTime.length > 0
-    const supply = isGood ? known : await this.#fetch(buddy)
+    const isGood = known !== undefined && this.#isFresh(known) && known.oneTime.length > 0
+    const supply = isGood ? known : await this.#fetched(buddy)
     if (supply === undefined) return undefined
     const { device, signed } = supply
     const oneTime = supply.oneTime.shift()
     return { device, signed, ...(oneTime === undefined ? {} : { oneTime }) }
   }
 
-  /** They could not read what was sealed with these, or have another device now. */
-  forget(buddy: AccountNumber): void {
-    this.#supplies.delete(buddy)
+  /** Messages may want keys soon: some are fetched now where there are none. Never rejects. */
+  async prepare(buddy: AccountNumber): Promise<void> {
+    const known = this.#supplies.get(buddy)
+    const isReady = known !== undefined && this.#isFresh(known) && known.oneTime.length > 0
+    const askedAt = this.#askedAt.get(buddy)
+    const isSoon = askedAt !== undefined && this.#clock.now() < after(askedAt, PREPARE_EVERY_MS)
+    if (isReady || isSoon) return
+    await this.#fetched(buddy).catch(() => undefined) // a message that wants them asks again
+  }
+
+  /** They could not read what was sealed with these, or have another device now: all but those of this device. */
+  forget(buddy: AccountNumber, device?: DeviceKeys): void {
+    const known = this.#supplies.get(buddy)
+    const isStill =
+      known !== undefined &&
+      device !== undefined &&
+      equalBytes(known.device.identity, device.identity) &&
+      equalBytes(known.device.static, device.static)
+    if (!isStill) this.#supplies.delete(buddy)
+  }
+
+  #isFresh({ fetchedAt }: Supply): boolean {
+    return this.#clock.now() < after(fetchedAt, KEEP_MS)
+  }
+
+  /** One question at a time: who comes meanwhile shares its answer. */
+  async #fetched(buddy: AccountNumber): Promise<Supply | undefined> {
+    const running = this.#fetching.get(buddy)
+    if (running !== undefined) return await running
+    this.#askedAt.set(buddy, this.#clock.now())
+    const fetching = this.#fetch(buddy).finally(() => this.#fetching.delete(buddy))
+    this.#fetching.set(buddy, fetching)
+    return await fetching
   }
 
   async #fetch(buddy: AccountNumber): Promise<Supply | undefined> {
@@ -73,8 +107,7 @@ export class BuddyKeySupply {
     const keys = await this.#session.request({ kind: 'take-keys', of: buddy, count })
     if (keys?.kind !== 'keys' || !isSound(keys)) return undefined
     const { device, signed, oneTime } = keys
-    const until = after(this.#clock.now(), KEEP_MS)
-    const supply = { device, signed, oneTime: [...oneTime], until }
+    const supply = { device, signed, oneTime: [...oneTime], fetchedAt: this.#clock.now() }
     this.#supplies.delete(buddy)
     this.#supplies.set(buddy, supply)
     for (const oldest of this.#supplies.keys()) {

@@ -224,6 +224,7 @@ export class BuddySessions {
         return
       case 'message':
         this.conversations.with(event.peer).receive(event.bytes)
+        this.postman.prepare(event.peer)
         return
       case 'send-ready':
         this.conversations.with(event.peer).sendReady()

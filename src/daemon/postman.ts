@@ -4,7 +4,7 @@
  * acknowledged to the server; so a daemon that is killed in between gets it again, knows it by its id, and confirms it.
  *
  * A message has one id on both ways, whoever comes second is dropped. In order: a buddy's messages are mailed as they
- * were written, a few ahead of the server's answers.
+ * were written, a few ahead of the server's answers; what is written meanwhile waits for none of these.
  */
 import type { Clock } from '../core/clock.ts'
 import { HollerError } from '../core/holler-error.ts'
@@ -21,7 +21,13 @@ import { Alarm } from '../io/alarm.ts'
 import { decodePeerMessage, encodePeerMessage } from '../protocol/peer/codec.ts'
 import { messageIdOf, newMessageId } from '../protocol/peer/message-id.ts'
 import { MAX_RECEIPT_IDS, type MessageId, type PeerMessage } from '../protocol/peer/peer-message.ts'
-import type { AccountNumber, Deliver, KeysLeft, MailSeq } from '../protocol/server/messages.ts'
+import type {
+  AccountNumber,
+  Deliver,
+  DeviceKeys,
+  KeysLeft,
+  MailSeq,
+} from '../protocol/server/messages.ts'
 import type { Archive } from './archive.ts'
 import { BuddyKeySupply } from './buddy-keys.ts'
 import type { Conversations } from './conversations.ts'
@@ -56,6 +62,18 @@ export interface PostmanOptions {
   readonly isInvisible: () => boolean
 }
 
+/** What is being mailed to one buddy: sent in order, noted when the server has it. */
+interface Mailing {
+  /** Sealed messages that the server has not answered, or that we have not noted as answered. */
+  readonly underWay: Set<MessageId> // ≤ MOST_AHEAD
+  /** Those that the server has taken. */
+  taken: MessageId[] // ≤ MOST_AHEAD
+  isSending: boolean
+  /** There may be more to send than there was when the last look was taken. */
+  isMoreWanted: boolean
+  isNoting: boolean
+}
+
 interface Owed {
   readonly ids: Set<MessageId> // ≤ MAX_RECEIPT_IDS: the server's window is smaller
   readonly seqs: MailSeq[]
@@ -67,7 +85,7 @@ export class Postman {
   readonly #unreadable: Unreadable
   readonly #alarm: Alarm
   readonly #due = new Map<AccountNumber, Instant>() // ≤ the buddy list
-  readonly #mailing = new Set<AccountNumber>() // ≤ the buddy list
+  readonly #mailings = new Map<AccountNumber, Mailing>() // ≤ the buddy list
   readonly #owed = new Map<AccountNumber, Owed>() // ≤ the server's window of deliveries
   #receiptsAt: Instant | undefined
   #isStopped = false
@@ -91,9 +109,14 @@ export class Postman {
     }
   }
 
-  /** Their device may be another one now. */
-  buddyChanged(buddy: AccountNumber): void {
-    this.#keys.forget(buddy)
+  /** What is known of them is news; their device may be another one now. */
+  buddyChanged(buddy: AccountNumber, device?: DeviceKeys): void {
+    this.#keys.forget(buddy, device)
+  }
+
+  /** Something is said in a live session: when it ends, the next message is not to wait for keys. */
+  prepare(buddy: AccountNumber): void {
+    if (this.#options.session.isOnline) void this.#keys.prepare(buddy) // never rejects
   }
 
   stop(): void {
@@ -170,6 +193,8 @@ export class Postman {
       return []
     }
     const isTrusted = await archive.pins.judge(buddy, header.device)
+    // What the keys at hand seal cannot be read there any more.
+    if (message.value.kind === 'resend') this.#keys.forget(buddy.number)
     const used = prekeys.used(header.oneTimeNumber)
     const ids = await conversations().with(buddy.number).takeMail(message.value, isTrusted, used)
     if (message.value.kind === 'text') await this.#unreadable.forget(buddy.number, id)
@@ -232,20 +257,23 @@ export class Postman {
 
   // ---- Sending --------------------------------------------------------------------------------------------------
 
+  /** Never rejects. */
   async #mail(buddy: AccountNumber): Promise<void> {
-    if (this.#mailing.has(buddy)) return
-    this.#mailing.add(buddy)
+    const mailing = this.#mailings.get(buddy) ?? newMailing()
+    this.#mailings.set(buddy, mailing)
+    mailing.isMoreWanted = true
+    if (mailing.isSending) return
+    mailing.isSending = true
     try {
-      while (this.#mayMail(buddy)) {
-        const count = await this.#mailSome(buddy)
-        if (count === 0) return
+      while (mailing.isMoreWanted && this.#mayMail(buddy)) {
+        mailing.isMoreWanted = false
+        await this.#sendSome(buddy, mailing)
       }
     } catch (error) {
-      this.#failed(buddy, error)
-      if (!isUnreachable(error) || this.#options.session.isOnline) this.#mailAfter(buddy, RETRY_MS)
-    } finally {
-      this.#mailing.delete(buddy)
+      this.#refused(buddy, error)
     }
+    mailing.isSending = false
+    this.#forgetIdle(buddy, mailing)
   }
 
   #mayMail(buddy: AccountNumber): boolean {
@@ -259,36 +287,75 @@ export class Postman {
     )
   }
 
-  async #mailSome(buddy: AccountNumber): Promise<number> {
-    const conversation = this.#options.conversations().with(buddy)
-    const messages = await conversation.unmailed(MOST_AHEAD)
-    const sent: { readonly id: MessageId; readonly accepted: Promise<unknown> }[] = []
-    let failure: unknown
-    for (const stored of messages) {
-      try {
-        const sealed = await this.#seal(buddy, stored.id, asTextMessage(stored))
-        if (sealed === undefined) break
-        const accepted = this.#send(buddy, stored.id, sealed)
-        accepted.catch(() => undefined) // looked at below
-        sent.push({ id: stored.id, accepted })
-      } catch (error) {
-        failure = error
-        break
-      }
+  async #sendSome(buddy: AccountNumber, mailing: Mailing): Promise<void> {
+    const { underWay } = mailing
+    const unmailed = await this.#options.conversations().with(buddy).unmailed(MOST_AHEAD)
+    const next = unmailed.filter(({ id }) => !underWay.has(id))
+    for (const stored of next.slice(0, MOST_AHEAD - underWay.size)) {
+      const sealed = await this.#seal(buddy, stored.id, asTextMessage(stored))
+      if (sealed === undefined) return
+      underWay.add(stored.id)
+      void this.#follow(buddy, mailing, stored.id, this.#send(buddy, stored.id, sealed)) // never rejects
     }
-    const outcomes = await Promise.allSettled(sent.map(({ accepted }) => accepted))
-    const taken = sent.filter((_, index) => outcomes[index]?.status === 'fulfilled')
-    await conversation.mailed(taken.map(({ id }) => id))
-    // To try again for a month would be to say nothing for a month: whoever wrote it is told.
-    const unwanted = sent.filter((_, index) => isMailboxFull(outcomes[index]))
-    await conversation.mailRefused(
-      unwanted.map(({ id }) => id),
-      'mailbox-full',
-    )
-    const refused = outcomes.find((each) => each.status === 'rejected' && !isMailboxFull(each))
-    if (refused?.status === 'rejected') throw refused.reason as Error
-    if (failure !== undefined) throw failure as Error
-    return taken.length + unwanted.length
+  }
+
+  /** Never rejects. */
+  async #follow(
+    buddy: AccountNumber,
+    mailing: Mailing,
+    id: MessageId,
+    accepted: Promise<void>,
+  ): Promise<void> {
+    try {
+      await accepted
+    } catch (error) {
+      mailing.underWay.delete(id)
+      this.#forgetIdle(buddy, mailing)
+      if (isMailboxFull(error)) await this.#giveUp(buddy, id)
+      else this.#refused(buddy, error)
+      return
+    }
+    mailing.taken.push(id)
+    if (!mailing.isNoting) await this.#noteTaken(buddy, mailing)
+  }
+
+  /** What the server takes while the last ones are being noted is noted together. Never rejects. */
+  async #noteTaken(buddy: AccountNumber, mailing: Mailing): Promise<void> {
+    mailing.isNoting = true
+    while (mailing.taken.length > 0) {
+      const taken = mailing.taken
+      mailing.taken = []
+      try {
+        await this.#options.conversations().with(buddy).mailed(taken)
+        if (mailing.underWay.size - taken.length <= MOST_AHEAD / 2) mailing.isMoreWanted = true
+      } catch (error) {
+        this.#refused(buddy, error)
+      }
+      for (const id of taken) mailing.underWay.delete(id)
+      if (mailing.isMoreWanted) void this.#mail(buddy) // never rejects
+    }
+    mailing.isNoting = false
+    this.#forgetIdle(buddy, mailing)
+  }
+
+  /** To try again for a month would be to say nothing for a month: whoever wrote it is told. */
+  async #giveUp(buddy: AccountNumber, id: MessageId): Promise<void> {
+    try {
+      await this.#options.conversations().with(buddy).mailRefused([id], 'mailbox-full')
+      void this.#mail(buddy) // never rejects
+    } catch (error) {
+      this.#refused(buddy, error)
+    }
+  }
+
+  #refused(buddy: AccountNumber, error: unknown): void {
+    this.#failed(buddy, error)
+    if (!isUnreachable(error) || this.#options.session.isOnline) this.#mailAfter(buddy, RETRY_MS)
+  }
+
+  #forgetIdle(buddy: AccountNumber, mailing: Mailing): void {
+    const isIdle = !mailing.isSending && !mailing.isNoting && mailing.underWay.size === 0
+    if (isIdle && this.#mailings.get(buddy) === mailing) this.#mailings.delete(buddy)
   }
 
   async #mailOne(buddy: AccountNumber, message: PeerMessage): Promise<void> {
@@ -362,9 +429,11 @@ export class Postman {
 /** A client's `withdraw` names no more; the rest is dropped by the receiver, who knows the ids. */
 const MAX_WITHDRAWN = 60
 
-function isMailboxFull(outcome: PromiseSettledResult<unknown> | undefined): boolean {
-  if (outcome?.status !== 'rejected') return false
-  const error: unknown = outcome.reason
+function newMailing(): Mailing {
+  return { underWay: new Set(), taken: [], isSending: false, isMoreWanted: false, isNoting: false }
+}
+
+function isMailboxFull(error: unknown): boolean {
   return error instanceof HollerError && error.code === 'MAILBOX_FULL'
 }
 

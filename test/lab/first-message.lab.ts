@@ -11,11 +11,10 @@ import { type Resident, townOfSuite } from './town.ts'
 const ROUNDS = isThorough ? 20 : 5
 
 /**
- * Wanted: no longer than over the relay, and 50 ms for a disk or two. Here a change of policy comes right before it, which
- * the server has to write and which ends a session: 110 to 140 ms were seen on a quiet machine, so this finds what waits
- * for hole punching (a second and more), not what costs a disk more.
+ * No longer than over the relay, and 50 ms. Nothing is subtracted: a change of policy comes right before it, which ends the
+ * session and which the server writes to its disk before it takes the message from the same session.
  */
-const BEYOND_MS = 400
+const BEYOND_MS = 50
 
 /** A machine whose timers are late by more than this has other things to do: its times say nothing of the programs. */
 const LATE_MS = 20
@@ -57,8 +56,11 @@ describe('the first message', () => {
 
     const lateMs = lateness.percentile(99) / 1e6
     if (lateMs > LATE_MS) this.skip() // nothing was lost; how long it took says nothing
-    const beyondMs = quantile(firsts, 0.5) - quantile(trips, 0.5)
-    assert.ok(beyondMs <= BEYOND_MS, `${beyondMs} ms: ${firsts.join()} after ${trips.join()}`)
+    const tripMs = quantile(trips, 0.5)
+    for (const share of isThorough ? [0.5, 0.95] : [0.5]) {
+      const beyondMs = quantile(firsts, share) - tripMs
+      assert.ok(beyondMs <= BEYOND_MS, `${beyondMs} ms: ${firsts.join()} after ${trips.join()}`)
+    }
   }).timeout(300_000)
 
   async function policy(path: 'auto' | 'relay'): Promise<void> {
