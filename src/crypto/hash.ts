@@ -6,6 +6,10 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return digest('sha256', parts)
 }
 
+export function sha512(...parts: readonly Uint8Array[]): Uint8Array {
+  return digest('sha512', parts)
+}
+
 /** For STUN's long-term credentials alone (RFC 8489 §9.2.2); nothing else may rest on MD5. */
 export function md5(...parts: readonly Uint8Array[]): Uint8Array {
   return digest('md5', parts)

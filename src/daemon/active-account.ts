@@ -4,6 +4,7 @@
  */
 import { HollerError } from '../core/holler-error.ts'
 import { after } from '../core/instant.ts'
+import { isSafetyNumber, safetyNumber } from '../crypto/safety-number.ts'
 import { Alarm } from '../io/alarm.ts'
 import type { PathPolicy, Person } from '../protocol/control/schema.ts'
 import {
@@ -25,6 +26,7 @@ import { BuddySessions } from './buddy-sessions.ts'
 import type { EphemeralEvent } from './events.ts'
 import type { Device } from './keys.ts'
 import type { Network } from './network.ts'
+import { unknownIdentity } from './pins.ts'
 import { Prekeys } from './prekeys.ts'
 import { PresenceMirror } from './presence-mirror.ts'
 import { type Buddy, personOf } from './roster.ts'
@@ -217,6 +219,27 @@ export class ActiveAccount {
   async acceptIdentity(buddy: Buddy): Promise<void> {
     await this.#steps.run(() => this.archive.pins.accept(buddy))
     this.sessions.identityAccepted(buddy.number)
+  }
+
+  /**
+   * The user has compared the safety number with the buddy, by voice or on paper.
+   *
+   * @throws HollerError `IDENTITY_UNKNOWN` before the first session, `SAFETY_NUMBER_WRONG`
+   */
+  async verifyIdentity(buddy: Buddy, number: string): Promise<void> {
+    const { clock, device } = this.#options
+    await this.#steps.run(async () => {
+      const pin = this.archive.pins.get(buddy.number)
+      if (pin === undefined) throw unknownIdentity(buddy)
+      if (!isSafetyNumber(number, safetyNumber(device.keys.identity, pin.identity))) {
+        const whose = `${buddy.handle} (${buddy.number})`
+        throw new HollerError(
+          'SAFETY_NUMBER_WRONG',
+          `This is not the safety number of the identity that is known of ${whose}`,
+        )
+      }
+      await this.archive.pins.verify(buddy, pin.identity, clock.wallNow())
+    })
   }
 
   /** Which paths this buddy's sessions may take; a standing session begins anew under the new rule. */

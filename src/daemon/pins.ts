@@ -23,6 +23,8 @@ import { type Buddy, personOf } from './roster.ts'
 const record = z.object({
   identity: bytesField,
   static: bytesField,
+  /** When the user said that it is theirs: wall clock, ms since 1970 UTC. */
+  verifiedAtMs: z.exactOptional(z.number()),
   /** Another identity that calls itself this buddy, and is waiting to be believed. */
   other: z.exactOptional(z.object({ identity: bytesField, static: bytesField })),
 })
@@ -92,6 +94,17 @@ export class Pins {
     await this.#keep(buddy, other)
   }
 
+  /**
+   * The user has compared this identity with the buddy by another way. It is so until the buddy gets another one.
+   *
+   * @throws HollerError `IDENTITY_UNKNOWN` when the pinned one is another by now.
+   */
+  async verify(buddy: Buddy, identity: Uint8Array, nowMs: number): Promise<void> {
+    const pin = this.#pins.get(buddy.number)
+    if (pin === undefined || !equalBytes(pin.identity, identity)) throw unknownIdentity(buddy)
+    await this.#keep(buddy, { ...pin, verifiedAtMs: nowMs })
+  }
+
   /** Forgets a buddy's identity, when the user removes the buddy: adding them again is a first contact. */
   async forget(number: AccountNumber): Promise<void> {
     if (!this.#pins.has(number)) return
@@ -103,7 +116,12 @@ export class Pins {
     const isKnown =
       before !== undefined && before.other === undefined && equalBytes(before.static, shown.static)
     if (isKnown) return
-    await this.#keep(buddy, { identity: shown.identity, static: shown.static })
+    const verified = before?.verifiedAtMs
+    await this.#keep(buddy, {
+      identity: shown.identity,
+      static: shown.static,
+      ...(verified === undefined ? {} : { verifiedAtMs: verified }),
+    })
   }
 
   async #distrust(buddy: Buddy, pin: Pin, shown: ShownKeys): Promise<void> {
@@ -123,4 +141,12 @@ export class Pins {
   #keyOf(number: AccountNumber): string {
     return this.#prefix + sortable(number)
   }
+}
+
+export function unknownIdentity({ handle, number }: Buddy): HollerError {
+  const when = 'it is learnt when you are first connected'
+  return new HollerError(
+    'IDENTITY_UNKNOWN',
+    `The identity of ${handle} (${number}) is not known: ${when}`,
+  )
 }

@@ -242,6 +242,49 @@ describe('holler: what the commands ask and show', () => {
     }
   })
 
+  it('identity show: ours, and a buddy’s with the number to compare', async () => {
+    const identity = 'ab'.repeat(32)
+    const safetyNumber = Array.from({ length: 12 }, (_, n) => String(10_000 + n)).join(' ')
+    const peer = { buddy: bob, identity, safetyNumber, verifiedAt: null, other: null }
+    const own = await holler({ 'identity.show': () => ({ ...bob, identity }) }, [
+      'identity',
+      'show',
+    ])
+    const shown = async (answer: object): Promise<string> => {
+      await daemon.close()
+      const { stdout } = await holler({ 'identity.peer': () => ({ ...peer, ...answer }) }, [
+        'identity',
+        'show',
+        'bob',
+      ])
+      return stdout
+    }
+
+    assert.match(own.stdout, new RegExp(`identity +${identity}`))
+    assert.match(await shown({}), /not verified[^]*\n {2}10000 10001 10002\n {2}10003/)
+    assert.match(await shown({ verifiedAt: '2026-11-28T13:00:00.000Z' }), /verified 2026-11-28/)
+    assert.match(await shown({ identity: null, safetyNumber: null }), /not known yet/)
+    assert.match(
+      await shown({ other: { identity: 'cd'.repeat(32), safetyNumber } }),
+      /another identity has come in this name: cdcd/,
+    )
+  })
+
+  it('identity verify', async () => {
+    const groups = ['12345', '67890']
+    const { stdout } = await holler({ 'identity.verify': () => ({}) }, [
+      'identity',
+      'verify',
+      'bob',
+      ...groups,
+    ])
+
+    assert.equal(stdout, 'The identity of bob is verified\n')
+    assert.deepEqual(asked(), [
+      { method: 'identity.verify', params: { buddy: 'bob', safety_number: '12345 67890' } },
+    ])
+  })
+
   it('identity accept', async () => {
     const { stdout } = await holler({ 'identity.accept': () => ({}) }, [
       'identity',

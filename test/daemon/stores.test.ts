@@ -251,6 +251,26 @@ onEveryStore((place) => {
       await store.close()
     })
 
+    it('remembers what was verified, with a new static key and over a restart, until there is another identity', async () => {
+      const store = await place().open()
+      const pins = await Pins.open(store, await Journal.open({ store, clock }), '0001')
+      await assert.rejects(pins.verify(bob, keys(1).identity, 5), { code: 'IDENTITY_UNKNOWN' })
+      await pins.judge(bob, keys(1))
+      await assert.rejects(pins.verify(bob, keys(2).identity, 5), { code: 'IDENTITY_UNKNOWN' })
+      await pins.verify(bob, keys(1).identity, 5)
+      await pins.judge(bob, { ...keys(1), static: new Uint8Array(32).fill(9) })
+      await pins.judge(bob, keys(2))
+      await store.close()
+
+      const again = await place().open()
+      const reopened = await Pins.open(again, await Journal.open({ store: again, clock }), '0001')
+      assert.equal(reopened.get(10002)?.verifiedAtMs, 5)
+      await reopened.accept(bob)
+
+      assert.equal(reopened.get(10002)?.verifiedAtMs, undefined)
+      await again.close()
+    })
+
     it('takes the other identity for the right one when the user accepts it, also after a restart', async () => {
       const store = await place().open()
       const pins = await Pins.open(store, await Journal.open({ store, clock }), '0001')

@@ -54,6 +54,31 @@ describe('two people on one machine', () => {
     assert.notEqual(path.reason, '')
   })
 
+  it('verify each other by a number that is the same at both', async () => {
+    interface Peer {
+      readonly identity: string
+      readonly safetyNumber: string
+      readonly verifiedAt: string | null
+    }
+    const [ofBob, ofAlice] = await Promise.all([
+      alice.json<Peer>(['identity', 'show', 'bob']),
+      bob.json<Peer>(['identity', 'show', 'alice']),
+    ])
+    const own = await bob.json<{ identity: string }>(['identity', 'show'])
+    const [first = '', ...rest] = ofAlice.safetyNumber.split(' ')
+    const wrong = String((Number(first) + 1) % 100_000).padStart(5, '0')
+
+    const refused = await alice.holler(['identity', 'verify', 'bob', wrong, ...rest])
+    const before = await alice.json<Peer>(['identity', 'show', 'bob'])
+    await alice.json(['identity', 'verify', 'bob', first, ...rest])
+    const after = await alice.json<Peer>(['identity', 'show', 'bob'])
+
+    assert.equal(ofBob.safetyNumber, ofAlice.safetyNumber)
+    assert.equal(ofBob.identity, own.identity)
+    assert.deepEqual([refused.code, before.verifiedAt], [11, null])
+    assert.ok(after.verifiedAt !== null)
+  })
+
   it('ping each other', async () => {
     const args = ['net', 'ping', 'bob', '--until-direct']
     const { rttMs, path } = await alice.json<{ rttMs: number; path: PathView }>(args)

@@ -49,6 +49,9 @@ const messageState = z.enum([
   'cancelled',
 ])
 
+/** An Ed25519 public key. */
+const identity = z.string().regex(/^[0-9a-f]{64}$/)
+
 const person = z.object({ number: z.number().int(), handle: z.string() })
 
 const buddy = z.object({
@@ -271,6 +274,26 @@ export const methods = {
     result: done,
   },
 
+  /** The account's own identity on this device. */
+  'identity.show': { params: nothing, result: person.extend({ identity }) },
+  /** What is known of a buddy's: `null` before the first session. */
+  'identity.peer': {
+    params: z.strictObject({ buddy: buddyName }),
+    result: z.object({
+      buddy: person,
+      identity: identity.nullable(),
+      /** The same at both: sixty digits in groups of five. */
+      safetyNumber: z.string().nullable(),
+      verifiedAt: z.string().nullable(),
+      /** Another one that has come in this buddy's name, and waits for `identity.accept`. */
+      other: z.object({ identity, safetyNumber: z.string() }).nullable(),
+    }),
+  },
+  /** Says that the buddy has read out this safety number. Blanks and dashes in it do not matter. */
+  'identity.verify': {
+    params: z.strictObject({ buddy: buddyName, safety_number: z.string().min(1).max(200) }),
+    result: done,
+  },
   /** Trusts the other identity that has come in this buddy's name: the one of the last `identity.changed`. */
   'identity.accept': { params: z.strictObject({ buddy: buddyName }), result: done },
 
