@@ -48,6 +48,9 @@ export interface OpenLevelStore {
   readonly damage?: string
 }
 
+/** A buddy list, most often. Each has some hundred bytes. */
+const READ_AT_ONCE = 128
+
 /** LevelDB writes its log out as a table when it is opened, up to 4 MiB, and a manifest; and then there is a log again. */
 const ROOM_TO_REOPEN_BYTES = 16 * 1024 * 1024
 
@@ -100,12 +103,23 @@ class LevelStore implements Store {
   async *range(range: StoreRange): AsyncIterable<readonly [key: string, value: Uint8Array]> {
     const { from, before, reverse, limit } = range
     const database = await this.#opened()
-    yield* database.iterator({
+    const iterator = database.iterator({
       ...(from === undefined ? {} : { gte: from }),
       ...(before === undefined ? {} : { lt: before }),
       ...(reverse === undefined ? {} : { reverse }),
       ...(limit === undefined ? {} : { limit }),
     })
+    try {
+      // Left to itself an iterator reads one first, and then a thousand: a short list is a single task this way. It may
+      // give fewer than it was asked for; none is the end.
+      for (;;) {
+        const entries = await iterator.nextv(READ_AT_ONCE)
+        if (entries.length === 0) return
+        yield* entries
+      }
+    } finally {
+      await iterator.close()
+    }
   }
 
   async write(changes: readonly StoreChange[]): Promise<void> {

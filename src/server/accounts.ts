@@ -219,8 +219,11 @@ export class Accounts {
     const claim = tickets.read(ticket)
     if (claim === undefined) return resumeRefused()
     const { number, epoch } = claim
-    const account = await store.account(number)
-    const standing = await store.sessions.standing(number)
+    const [account, standing, devices] = await Promise.all([
+      store.account(number),
+      store.sessions.standing(number),
+      store.devices(number),
+    ])
     if (account === undefined || account.disabledAtMs !== undefined) return resumeRefused()
     if (!isForPassword(claim, account.verifier)) return resumeRefused()
     if (standing?.epoch !== epoch) return resumeRefused()
@@ -232,7 +235,7 @@ export class Accounts {
       kind: 'logged-in',
       account,
       device,
-      isOtherDevice: isOtherDevice(await store.devices(number), device),
+      isOtherDevice: isOtherDevice(devices, device),
       proof: { kind: 'resumed', proof, epoch, presence },
       ...(roster === undefined ? {} : { roster }),
     }

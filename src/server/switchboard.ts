@@ -264,7 +264,10 @@ export class Switchboard implements SessionServices {
     const { store } = this.#options
     const { number, session } = online
     // An administrator may have been quicker than this login; whoever comes now finds the session in the directory.
-    const present = await store.account(number)
+    const [present, roster] = await Promise.all([
+      store.account(number),
+      store.rosterSince(number, login.roster),
+    ])
     if (present === undefined) {
       session.end('deleted')
       return
@@ -278,7 +281,6 @@ export class Switchboard implements SessionServices {
     const isDeviceNews = login.isOtherDevice && !startsInvisible
     const lists = isDeviceNews ? await store.recordDevice(number, login.device) : undefined
     session.send(this.#opening(online, login))
-    const roster = await store.rosterSince(number, login.roster)
     online.load(roster.states)
     for (const message of rosterMessages(roster)) {
       await session.mayPage()
@@ -292,8 +294,8 @@ export class Switchboard implements SessionServices {
     }
     if (lists !== undefined) this.#tellDevice(online, lists)
     this.#changePresence((now) => this.#presence.connect(now, number, chosen))
-    await this.#people.arrived(online)
-    session.send(await this.#keys.left(online))
+    const [keysLeft] = await Promise.all([this.#keys.left(online), this.#people.arrived(online)])
+    session.send(keysLeft)
     this.mailbox.arrived(online)
     this.#rendezvous.arrived(this.#outside.clock.now(), online)
   }

@@ -69,8 +69,10 @@ export class KvRoster {
 
   async since(number: AccountNumber, known?: RosterVersion): Promise<RosterNews> {
     // The version first: what changes while we read is told once more, rather than never.
-    const version = await this.#log.version(number)
-    const changes = known === undefined ? undefined : await this.#log.since(number, known)
+    const [version, changes] = await Promise.all([
+      this.#log.version(number),
+      known === undefined ? undefined : this.#log.since(number, known),
+    ])
     const sides = await this.#sides(number)
     const states = new Map(sides.map((side) => [side.number, listedState(side)]))
     const isTold = (side: RosterSide): boolean => changes?.includes(side.number) ?? true
