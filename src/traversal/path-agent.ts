@@ -550,6 +550,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
       targets: pairs.length,
       hasLostDirect: this.#hasLostDirect,
       hasHeard: pairs.some((pair) => pair.wasHeard),
+      hasStarved: this.#exchange.hasStarved,
       hopeless: this.#attempts.hopeless,
       lastAttempt: this.#attempts.lastVerdict,
     })

@@ -35,9 +35,15 @@ interface Account {
 export class ProbeBudget {
   readonly #accounts = new Map<EndpointKey, Account>() // ≤ pairs of the agent that owns it: it forgets what it drops
   readonly #addresses: AddressPurses
+  #hasStarved = false
 
   constructor(addresses: AddressPurses) {
     this.#addresses = addresses
+  }
+
+  /** Since it was refilled last, a question with a purse of its own was not asked: the one of its IP address was empty. */
+  get hasStarved(): boolean {
+    return this.#hasStarved
   }
 
   /** The peer says that it is reached there. Saying it again gives nothing. */
@@ -76,6 +82,7 @@ export class ProbeBudget {
 
   /** The server has introduced us anew, or the network is another one. */
   refill(now: Instant): void {
+    this.#hasStarved = false
     for (const { questions } of this.#accounts.values()) {
       const { spentAt } = questions
       if (spentAt !== undefined && now >= after(spentAt, REFILL_MS)) questions.spent = 0
@@ -85,11 +92,10 @@ export class ProbeBudget {
   spendOnQuestion(now: Instant, to: Endpoint, bytes: number): boolean {
     const account = this.#accounts.get(keyOf(to))
     if (account === undefined || account.isProved) return account !== undefined
-    const { questions } = account
-    const mayAsk =
-      account.isNamed &&
-      questions.spent < UNPROVED_TARGET_QUESTIONS &&
-      this.#addresses.mayAsk(now, to.address)
+    const { questions, isNamed } = account
+    const hasOwn = isNamed && questions.spent < UNPROVED_TARGET_QUESTIONS
+    const mayAsk = hasOwn && this.#addresses.mayAsk(now, to.address)
+    this.#hasStarved ||= hasOwn && !mayAsk
     if (!mayAsk) return spendBytes(account, bytes)
     questions.spent += 1
     questions.spentAt = now

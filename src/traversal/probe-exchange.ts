@@ -111,6 +111,11 @@ export class ProbeExchange {
     this.#budget.refill(now)
   }
 
+  /** Questions of this round were not asked, since their address had been asked enough. */
+  get hasStarved(): boolean {
+    return this.#budget.hasStarved
+  }
+
   isProved(pair: CandidatePair): boolean {
     return this.#budget.isProved(pair.remote)
   }

@@ -17,6 +17,7 @@ export const pathReasons = [
   'attempt-forbidden',
   'no-sockets',
   'router-table-full',
+  'probes-used-up',
   'nothing-heard',
   'heard-but-unanswered',
   'direct-lost',
@@ -52,6 +53,8 @@ export const remedies: Readonly<Record<PathReason, string>> = {
   'no-sockets':
     'the system gave this daemon no more sockets: raise the limit of open files of the service',
   'router-table-full': `a router’s table of flows was full, so guessing ports was stopped: end what opens many connections there, or ${EITHER_SIDE}`,
+  'probes-used-up':
+    'the buddy’s address has been asked as often as a stranger’s may be; it is tried again within a minute',
   'nothing-heard': `no packet came through in either direction: ${EITHER_SIDE}`,
   'heard-but-unanswered': `the buddy's packets arrive here but ours do not arrive there: ${EITHER_SIDE}`,
   'direct-lost':

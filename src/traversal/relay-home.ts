@@ -57,14 +57,10 @@ export class RelayHome {
       return
     }
     const before = this.#home && toHex(this.#home.id)
-    const places = [
-      { id: relays.own, endpoint: own, offer: undefined },
-      ...relays.offers.map(farPlace),
+    this.#places = [
+      newPlace(relays.own, own, undefined),
+      ...relays.offers.map((offer) => newPlace(offer.id, offer.endpoint, offer)),
     ]
-    this.#places = places.map((place) => ({
-      ...place,
-      ...{ samples: [], rttMs: undefined, avoidUntil: undefined },
-    }))
     this.#home = this.#places.find(({ id }) => toHex(id) === before) ?? this.#places[0]
     this.#measure(now)
   }
@@ -152,8 +148,8 @@ export class RelayHome {
   }
 }
 
-function farPlace(offer: RelayOffer): Pick<Place, 'id' | 'endpoint' | 'offer'> {
-  return { id: offer.id, endpoint: offer.endpoint, offer }
+function newPlace(id: Uint8Array, endpoint: Endpoint, offer: RelayOffer | undefined): Place {
+  return { id, endpoint, offer, samples: [], rttMs: undefined, avoidUntil: undefined }
 }
 
 function isNearer(place: Place, best: Place | undefined): boolean {

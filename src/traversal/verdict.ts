@@ -11,6 +11,8 @@ export interface Evidence {
   readonly targets: number
   readonly hasLostDirect: boolean
   readonly hasHeard: boolean
+  /** Questions were not asked, since their address had been asked enough. */
+  readonly hasStarved: boolean
   /** Nothing can be done for these two NATs. */
   readonly hopeless: Hopeless['why'] | undefined
   /** How the last attempt beyond plain probes ended. */
@@ -32,6 +34,7 @@ export function verdictOf(evidence: Evidence): PathReason {
   if (isLocal && isRemote) return 'both-mappings-dependent'
   if (isLocal) return 'local-mapping-dependent'
   if (isRemote) return 'remote-mapping-dependent'
+  if (evidence.hasStarved && !hasHeard) return 'probes-used-up'
   return hasHeard ? 'heard-but-unanswered' : 'nothing-heard'
 }
 

@@ -21,6 +21,7 @@ describe('verdictOf()', () => {
     targets: 1,
     hasLostDirect: false,
     hasHeard: false,
+    hasStarved: false,
     hopeless: undefined,
     lastAttempt: undefined,
   } as const
@@ -32,6 +33,11 @@ describe('verdictOf()', () => {
     assert.equal(verdictOf({ ...evidence, targets: 0 }), 'no-usable-candidates')
     assert.equal(verdictOf({ ...evidence, hasLostDirect: true }), 'direct-lost')
     assert.equal(verdictOf({ ...evidence, hasHeard: true }), 'heard-but-unanswered')
+    assert.equal(verdictOf({ ...evidence, hasStarved: true }), 'probes-used-up')
+    assert.equal(
+      verdictOf({ ...evidence, hasStarved: true, hasHeard: true }),
+      'heard-but-unanswered',
+    )
     assert.equal(verdictOf(evidence), 'nothing-heard')
   })
 })
