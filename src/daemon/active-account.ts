@@ -132,8 +132,15 @@ export class ActiveAccount {
     this.sessions.postman.online()
   }
 
-  /** Worked off in order; what one says is on disk before the next is looked at. */
+  /**
+   * Worked off in order; what one says is on disk before the next is looked at. But a buddy who waits for us to punch does
+   * not wait until the mail of an hour is on disk.
+   */
   handleNotice(notice: ServerNotice): void {
+    if (notice.kind === 'introduced' && this.#isKnown(notice.from)) {
+      this.sessions.introduced(notice)
+      return
+    }
     if (this.#waitingNotices >= MAX_NOTICES) {
       this.archive.dropped.count('server-notice-flood')
       this.archive.roster.missed()
@@ -268,6 +275,10 @@ export class ActiveAccount {
     this.sessions.stop()
     await this.#steps.idle()
     await this.sessions.conversations.idle()
+  }
+
+  #isKnown(number: AccountNumber): boolean {
+    return this.archive.roster.get(number)?.state === 'accepted'
   }
 
   async #workOff(notice: ServerNotice): Promise<void> {

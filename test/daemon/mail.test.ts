@@ -6,12 +6,14 @@ import { silentLogger } from '../../src/core/logger.ts'
 import { everyKeyUnder } from '../../src/daemon/records.ts'
 import { systemRandom } from '../../src/io/random.ts'
 import { systemClock } from '../../src/io/system-clock.ts'
+import { staticKeyFromSeed } from '../../src/crypto/static-key.ts'
 import { MAX_TEXT_BYTES } from '../../src/protocol/peer/peer-message.ts'
 import { openLevelStore } from '../../src/io/level-store.ts'
 import { DataDirectory } from '../../src/server/data-directory.ts'
 import { type RunningServer, startServer } from '../../src/server/server.ts'
 import { openServerStore } from '../../src/server/store/kv-server-store.ts'
 import { MAIL_LIMITS } from '../../src/server/store/mail-store.ts'
+import { memoryStore } from '../support/memory-store.ts'
 import { PASSWORD, Somebody } from './support/somebody.ts'
 
 describe('messages by mail', () => {
@@ -54,6 +56,53 @@ describe('messages by mail', () => {
     await Promise.all([alice.stop(), bob.stop()])
     await server.close()
     await rm(directory, { recursive: true, force: true })
+  })
+
+  it('hold up no introduction: a buddy waits for nothing that is being written', async () => {
+    const held = memoryStore()
+    const carol = new Somebody(held)
+    await carol.start()
+    await carol.daemon.register({ server: server.link, handle: 'carol', password: PASSWORD })
+    await carol.daemon.requireAccount().requestBuddy('bob', '')
+    await bob.event('buddy.request', ({ data }) => JSON.stringify(data).includes('carol'))
+    const bobs = bob.daemon.requireAccount()
+    await bobs.answerBuddy(bobs.archive.roster.require('carol'), 'buddy-accept')
+    await carol.event('buddy.changed', ({ data }) => data['state'] === 'accepted')
+    const carols = carol.daemon.requireAccount()
+    const { number } = carols.archive.roster.require('bob')
+    const { keys: device } = bob.daemon.device
+    await bob.stop()
+    await carol.until(() => carols.sessions.report(number) === undefined || undefined, 'the end')
+    const get = held.get.bind(held)
+    let release: () => void = () => undefined
+    const released = new Promise<void>((resolve) => (release = resolve))
+    held.get = async (key) => {
+      await released
+      return await get(key)
+    }
+
+    carols.handleNotice({
+      kind: 'deliver',
+      seq: 1,
+      from: number,
+      messageId: new Uint8Array(16),
+      body: new Uint8Array(1),
+    })
+    carols.handleNotice({
+      kind: 'introduced',
+      from: number,
+      session: new Uint8Array(16).fill(7),
+      isAnswer: false,
+      probeKey: staticKeyFromSeed(new Uint8Array(32).fill(7)).publicKey,
+      candidates: [],
+      device,
+      startInMs: 0,
+    })
+    const isHeard = carols.sessions.report(number) !== undefined
+    release()
+    await carol.stop()
+
+    assert.ok(isHeard)
   })
 
   it('wait at the server for a buddy who is away, and are confirmed when they are back', async () => {
