@@ -46,6 +46,7 @@ describe('the log of holler-server', () => {
     const { code } = await desk['account.reset']({ name: 'alice', expires_ms: 60_000 }, undefined)
     const reset = server.connect()
     await reset.say({ kind: 'replace-password', user: 'alice', code, verifier: verifierOf('new') })
+    await server.time.pass(5)
     await desk['account.disable']({ name: 'bob' }, undefined)
     await desk['account.delete']({ name: 'bob', free_handle: false }, undefined)
     const ticket = alice.find('welcome')
