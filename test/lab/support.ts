@@ -19,7 +19,7 @@ export const STUN = `${SERVER_ADDRESS}:3478`
 /** A server on the internet, and two people behind routers of their own. */
 export class Laboratory {
   readonly internet: Internet
-  server: Server
+  readonly server: Server
   readonly homes: readonly [Home, Home]
   readonly alice: Person
   readonly bob: Person
@@ -60,12 +60,6 @@ export class Laboratory {
     await this.alice.register(this.server.link)
     await this.bob.register(this.server.link)
     await befriend(this.alice, this.bob)
-  }
-
-  /** The server dies without a word and comes back. */
-  async killAndRestartServer(): Promise<void> {
-    await this.server.program.stop('SIGKILL')
-    this.server = await startServerOn(this.internet, this.#directory)
   }
 
   /** Waits until both talk over a path of this kind. */
