@@ -22,4 +22,4 @@ ensureInstalled()
 ensureBuilt()
 await import('tsx/esm')
 const { main } = await import(`./bench/${name}.ts`)
-process.exitCode = await main(options)
+process.exit(await main(options)) // what a failed run left open must not keep it

@@ -22,6 +22,7 @@ const INSTALL =
 const HELP = `npm run bench -- server [OPTIONS]
 
   --server NAME   one or several with commas: holler, prosody, ejabberd, coturn; all that are installed when absent
+  --part NAME     chat or relay; both when absent
   --users N       1000 when absent, each with 20 buddies
   --rounds N      3 when absent; figures are medians
   --quick         one round, 60 users: does the bench itself work?
@@ -76,6 +77,7 @@ type Figures = Record<string, Record<string, number[]>>
 
 interface Options {
   readonly names: readonly string[]
+  readonly part: string | undefined
   readonly users: number
   readonly rounds: number
   readonly relaySizes: RelaySizes
@@ -126,6 +128,7 @@ function readOptions(args: readonly string[]): Options | undefined {
     args: [...args],
     options: {
       server: { type: 'string' },
+      part: { type: 'string' },
       users: { type: 'string' },
       rounds: { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -141,6 +144,7 @@ function readOptions(args: readonly string[]): Options | undefined {
   const isQuick = values.quick
   return {
     names: values.server?.split(',') ?? ['holler', 'prosody', 'ejabberd', 'coturn'],
+    part: values.part,
     users: Number(values.users ?? (isQuick ? 60 : 1_000)),
     rounds: Number(values.rounds ?? (isQuick ? 1 : 3)),
     relaySizes: isQuick ? { packets: 5_000, ways: 50, strangers: 200 } : RELAY_SIZES,
@@ -161,7 +165,8 @@ function isInstalled(program: string): boolean {
   return isThere
 }
 
-function chatServers({ names }: Options): readonly ChatServer[] {
+function chatServers({ names, part }: Options): readonly ChatServer[] {
+  if (part === 'relay') return []
   return [
     ...(names.includes('holler') ? [new HollerServer()] : []),
     ...(names.includes('prosody') && isInstalled('prosody') ? [new XmppServer(prosody)] : []),
@@ -170,7 +175,8 @@ function chatServers({ names }: Options): readonly ChatServer[] {
 }
 
 /** Each with the one that is asked without credentials. */
-function relayServers({ names }: Options): readonly (readonly [RelayServer, RelayServer])[] {
+function relayServers({ names, part }: Options): readonly (readonly [RelayServer, RelayServer])[] {
+  if (part === 'chat') return []
   const ours = new HollerRelay()
   return [
     ...(names.includes('holler') ? [[ours, ours] as const] : []),

@@ -40,7 +40,9 @@ export async function measureRelay(
 ): Promise<RelayFigures> {
   try {
     await relay.start()
-    closeAll(await openWays(relay, 20, 1_000_000)) // warms up
+    // Warms up with as much as will be measured: a process that has grown once for so much work does not grow again.
+    closeAll(await openWays(relay, ways, 1_000_000))
+    await askFromNewPorts(relay, strangers)
     const stranger = await keptFor(relay, strangers, () => askFromNewPorts(relay, strangers))
     let kept: readonly Way[] = []
     const pair = await keptFor(relay, ways, async () => {

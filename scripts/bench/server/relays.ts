@@ -28,6 +28,7 @@ import { until } from './usage.ts'
 
 const PAYLOAD = Buffer.alloc(1_200, 7)
 const ANSWER_MS = 10_000
+const AGAIN_MS = 500
 const START_MS = 20_000
 
 /** One way through a relay, from a socket of ours to another one. */
@@ -99,10 +100,13 @@ async function ask(
     if (isAnswer(bytes)) answer = bytes
   }
   socket.on('message', listen)
+  const send = (): void => socket.send(question, port, '127.0.0.1')
+  const sending = setInterval(send, AGAIN_MS) // a datagram may be lost
   try {
-    socket.send(question, port, '127.0.0.1')
+    send()
     await until('an answer of the relay', () => answer !== undefined, ANSWER_MS)
   } finally {
+    clearInterval(sending)
     socket.off('message', listen)
   }
   if (answer === undefined) throw new Error('No answer')
