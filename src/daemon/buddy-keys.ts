@@ -20,8 +20,11 @@ import type { ServerSession } from './server-session.ts'
 /** A signed prekey opens messages for a week after it was replaced; what is a day old is far from that. */
 const KEEP_MS = 24 * 3_600_000
 
-/** Where there are none, or none without one-time keys, the server is asked again so often while nobody waits for it. */
-const PREPARE_EVERY_MS = 10 * 60_000
+/**
+ * Where the server had none, or no one-time keys, it is asked again after so long: it gives one of these a minute to a buddy who
+ * has taken many (`key-desk.ts`). Until then messages go without.
+ */
+const AGAIN_AFTER_MS = 60_000
 
 /** Buddies whose keys are kept at hand: 1 KiB each. */
 const MOST_BUDDIES = 500
@@ -43,7 +46,7 @@ export class BuddyKeySupply {
   readonly #session: Pick<ServerSession, 'request'>
   readonly #clock: Clock
   readonly #supplies = new Map<AccountNumber, Supply>() // ≤ MOST_BUDDIES, the oldest dropped
-  readonly #askedAt = new Map<AccountNumber, Instant>() // ≤ the buddy list
+  readonly #vainAt = new Map<AccountNumber, Instant>() // ≤ the buddy list
   readonly #fetching = new Map<AccountNumber, Promise<Supply | undefined>>() // ≤ the buddy list
 
   constructor(session: Pick<ServerSession, 'request'>, clock: Clock) {
@@ -59,11 +62,15 @@ export class BuddyKeySupply {
    */
   async forMessage(buddy: AccountNumber): Promise<BuddyKeys | undefined> {
     const known = this.#supplies.get(buddy)
-    const isGood = known !== undefined && this.#isFresh(known) && known.oneTime.length > 0
+    const isGood =
+      known !== undefined &&
+      this.#isFresh(known) &&
+      (known.oneTime.length > 0 || this.#isVain(buddy))
     const supply = isGood ? known : await this.#fetched(buddy)
     if (supply === undefined) return undefined
     const { device, signed } = supply
     const oneTime = supply.oneTime.shift()
+    if (oneTime !== undefined && supply.oneTime.length === 0) void this.prepare(buddy) // never rejects
     return { device, signed, ...(oneTime === undefined ? {} : { oneTime }) }
   }
 
@@ -71,9 +78,7 @@ export class BuddyKeySupply {
   async prepare(buddy: AccountNumber): Promise<void> {
     const known = this.#supplies.get(buddy)
     const isReady = known !== undefined && this.#isFresh(known) && known.oneTime.length > 0
-    const askedAt = this.#askedAt.get(buddy)
-    const isSoon = askedAt !== undefined && this.#clock.now() < after(askedAt, PREPARE_EVERY_MS)
-    if (isReady || isSoon) return
+    if (isReady || this.#isVain(buddy)) return
     await this.#fetched(buddy).catch(() => undefined) // a message that wants them asks again
   }
 
@@ -88,6 +93,13 @@ export class BuddyKeySupply {
     if (!isStill) this.#supplies.delete(buddy)
   }
 
+  /** What it was asked last brought no one-time keys; an answer that is under way is waited for. */
+  #isVain(buddy: AccountNumber): boolean {
+    const vainAt = this.#vainAt.get(buddy)
+    if (this.#fetching.has(buddy)) return false
+    return vainAt !== undefined && this.#clock.now() < after(vainAt, AGAIN_AFTER_MS)
+  }
+
   #isFresh({ fetchedAt }: Supply): boolean {
     return this.#clock.now() < after(fetchedAt, KEEP_MS)
   }
@@ -96,7 +108,6 @@ export class BuddyKeySupply {
   async #fetched(buddy: AccountNumber): Promise<Supply | undefined> {
     const running = this.#fetching.get(buddy)
     if (running !== undefined) return await running
-    this.#askedAt.set(buddy, this.#clock.now())
     const fetching = this.#fetch(buddy).finally(() => this.#fetching.delete(buddy))
     this.#fetching.set(buddy, fetching)
     return await fetching
@@ -104,10 +115,12 @@ export class BuddyKeySupply {
 
   async #fetch(buddy: AccountNumber): Promise<Supply | undefined> {
     const count = MAX_TAKEN_PREKEYS
+    this.#vainAt.set(buddy, this.#clock.now()) // until keys come
     const keys = await this.#session.request({ kind: 'take-keys', of: buddy, count })
     if (keys?.kind !== 'keys' || !isSound(keys)) return undefined
     const { device, signed, oneTime } = keys
     const supply = { device, signed, oneTime: [...oneTime], fetchedAt: this.#clock.now() }
+    if (oneTime.length > 0) this.#vainAt.delete(buddy)
     this.#supplies.delete(buddy)
     this.#supplies.set(buddy, supply)
     for (const oldest of this.#supplies.keys()) {

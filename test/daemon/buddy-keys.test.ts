@@ -52,10 +52,12 @@ describe('BuddyKeySupply', () => {
     const { desk, keys } = supply()
 
     const numbers: unknown[] = []
+    for (let count = 0; count < 7; count++) numbers.push(await oneTimeNumber(keys))
+    assert.equal(desk.asked, 1)
     for (let count = 0; count < 9; count++) numbers.push(await oneTimeNumber(keys))
 
-    assert.equal(new Set(numbers).size, 9)
-    assert.equal(desk.asked, 2)
+    assert.equal(new Set(numbers).size, 16)
+    assert.equal(desk.asked, 3) // the last key of a set is replaced at once
   })
 
   it('has keys at hand where a conversation has prepared for it, and shares a question that is under way', async () => {
@@ -69,15 +71,17 @@ describe('BuddyKeySupply', () => {
     assert.equal(desk.asked, 1)
   })
 
-  it('asks no more often than every ten minutes where nobody waits, whatever comes of it', async () => {
+  it('asks in vain once a minute, and seals without one-time keys until then where there are others', async () => {
     for (const trouble of [{ isAway: true }, { oneTimeKeys: 0 }]) {
       const { desk, clock, keys } = supply()
       Object.assign(desk, trouble)
 
       for (let count = 0; count < 5; count++) await keys.prepare(BOB)
       assert.equal(desk.asked, 1)
+      if (!desk.isAway) assert.equal(await oneTimeNumber(keys), undefined)
+      assert.equal(desk.asked, 1)
 
-      clock.advance(10 * MINUTE_MS)
+      clock.advance(MINUTE_MS)
       await keys.prepare(BOB)
       assert.equal(desk.asked, 2)
     }
