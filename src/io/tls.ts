@@ -1,6 +1,6 @@
 /** TLS 1.3 streams: no older version, no plaintext, a certificate that is pinned or checked against the system's authorities. */
 import { once } from 'node:events'
-import { isIP, type Socket } from 'node:net'
+import { createServer as createTcpServer, isIP, type Server, type Socket } from 'node:net'
 import { connect, createServer, type TlsOptions, type TLSSocket } from 'node:tls'
 import { certificatePin } from '../crypto/certificate-pin.ts'
 import { equalBytes } from '../core/bytes.ts'
@@ -9,6 +9,7 @@ import { type Endpoint, endpoint, type EndpointKey, keyOf } from '../core/endpoi
 import { HollerError } from '../core/holler-error.ts'
 import { type SecureStream, secureStream } from './byte-stream.ts'
 import { roomForConnections } from './descriptors.ts'
+import { HandshakeQueue } from './handshake-queue.ts'
 import { connectThroughProxy } from './http-connect.ts'
 import type { HttpProxy } from './proxy-environment.ts'
 import { useSmallSegments } from './small-segments.ts'
@@ -141,27 +142,31 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
     // Named one by one instead, the protocols would be copied for each connection, into memory that it keeps: 4 KiB.
     ALPNCallback: ({ protocols }) => options.alpn.find((known) => protocols.includes(known)),
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-    noDelay: true,
   })
   limitHandshakes(server)
+  const queue = new HandshakeQueue((socket) => server.emit('connection', socket))
+  const listener = createTcpServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
+    socket.on('error', () => undefined) // it is closed then; once its handshake has begun, TLS tells
+    queue.add(socket)
+  })
   const most = roomForConnections()
-  if (most !== undefined) server.maxConnections = most // those beyond are closed at once, and try again
+  if (most !== undefined) listener.maxConnections = most // those beyond are closed at once, and try again
   server.on('secureConnection', (socket) => {
     // Without a common ALPN protocol OpenSSL has refused already; a client that offers none is refused here.
     if (typeof socket.alpnProtocol !== 'string') socket.destroy()
     else options.onStream(asSecureStream(socket), socket.alpnProtocol)
   })
   server.on('tlsClientError', (_error, socket) => socket.destroy())
-  server.listen({ host: options.address, port: options.port, backlog: BACKLOG })
+  listener.listen({ host: options.address, port: options.port, backlog: BACKLOG })
   try {
-    await once(server, 'listening')
+    await once(listener, 'listening')
   } catch (error) {
     throw listenError(options, error)
   }
-  useSmallSegments(server) // where it cannot be had, only those behind a black hole miss it
-  server.on('error', () => undefined) // EMFILE while accepting: those clients try again
+  useSmallSegments(listener) // where it cannot be had, only those behind a black hole miss it
+  listener.on('error', () => undefined) // EMFILE while accepting: those clients try again
   return {
-    local: endpointOf(server.address()),
+    local: endpointOf(listener.address()),
     setCertificate: (pem) => {
       const keys = server.getTicketKeys() // a new context would begin with those of the start
       server.setSecureContext(contextOf({ ...options, ...pem }))
@@ -170,7 +175,10 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
     setTicketKeys: (keys) => {
       server.setTicketKeys(Buffer.from(keys))
     },
-    close: () => closed(server),
+    close: () => {
+      queue.close()
+      return closed(listener)
+    },
   }
 }
 
@@ -209,7 +217,7 @@ function limitHandshakes(server: ReturnType<typeof createServer>): void {
   server.on('secureConnection', (socket: TLSSocket) => done(remoteOf(socket)))
 }
 
-async function closed(server: ReturnType<typeof createServer>): Promise<void> {
+async function closed(server: Server): Promise<void> {
   await new Promise<void>((resolve) => {
     server.close(() => resolve())
   })

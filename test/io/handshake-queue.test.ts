@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { Socket } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
+import { HandshakeQueue } from '../../src/io/handshake-queue.ts'
+
+describe('HandshakeQueue', () => {
+  let begun: Socket[]
+  let queue: HandshakeQueue
+
+  beforeEach(() => {
+    begun = []
+    queue = new HandshakeQueue((socket) => begun.push(socket))
+  })
+
+  afterEach(() => queue.close())
+
+  function add(count: number): readonly Socket[] {
+    const sockets = Array.from({ length: count }, () => new Socket())
+    for (const socket of sockets) queue.add(socket)
+    return sockets
+  }
+
+  it('begins four in each turn of the event loop, the newest first', async () => {
+    const sockets = add(6)
+
+    assert.equal(begun.length, 0)
+    await turn()
+    assert.deepEqual(
+      begun.map((socket) => sockets.indexOf(socket)),
+      [5, 4, 3, 2],
+    )
+    await turn()
+    assert.deepEqual(
+      begun.slice(4).map((socket) => sockets.indexOf(socket)),
+      [1, 0],
+    )
+  })
+
+  it('begins nothing with those who have gone meanwhile', async () => {
+    const [gone, there] = add(2)
+    gone?.destroy()
+
+    await turn()
+
+    assert.deepEqual(begun, [there])
+  })
+
+  it('closes who has waited longest where more than 4,096 wait', () => {
+    const sockets = add(4_098)
+
+    assert.deepEqual(sockets.map(({ destroyed }) => destroyed).lastIndexOf(true), 1)
+  })
+
+  it('lets nobody in any more once it is closed', async () => {
+    const sockets = add(5)
+    queue.close()
+
+    await turn()
+
+    assert.equal(begun.length, 0)
+    assert.ok(sockets.every(({ destroyed }) => destroyed))
+  })
+})
