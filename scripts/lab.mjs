@@ -21,6 +21,7 @@ for (const [tool, debianPackage] of [
   ['/usr/bin/stun', 'stun-client'], // npm puts the stun package's own command first in PATH
   ['/usr/sbin/miniupnpd', 'miniupnpd-nftables'],
   ['/usr/sbin/tayga', 'tayga'],
+  ['/usr/bin/tinyproxy', 'tinyproxy-bin'],
   ['/usr/sbin/conntrack', 'conntrack'],
   ['/usr/bin/tcpdump', 'tcpdump'],
 ]) {

@@ -53,6 +53,6 @@ describe('homes with IPv6', () => {
     const host = await router.addHost()
     const home: Home = { host, gateways: [router], addresses: router.publicAddresses }
     const link = kind.ipv4 === undefined ? town().ipv6Link : town().server.link
-    return { home, person: await town().moveIn(name, home, link) }
+    return { home, person: await town().moveIn(name, home, { link }) }
   }
 })

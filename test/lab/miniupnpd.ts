@@ -113,6 +113,11 @@ export class Child {
     await this.#until(() => (pattern.test(this.#stderr) ? true : undefined), String(pattern))
   }
 
+  /** The same for what a program says without an error. */
+  async line(pattern: RegExp): Promise<void> {
+    await this.#until(() => (pattern.test(this.#stdout) ? true : undefined), String(pattern))
+  }
+
   kill(): void {
     this.#child.kill('SIGKILL')
   }

@@ -78,12 +78,16 @@ export class Town {
     return residents
   }
 
-  /** A daemon and an account in a home that stands. */
-  async moveIn(name: string, home: Home, link = this.server.link): Promise<Person> {
+  /** A daemon and an account in a home that stands. `environment` of the daemon: `NAME=value`. */
+  async moveIn(
+    name: string,
+    home: Home,
+    { link = this.server.link, environment = [] as readonly string[] } = {},
+  ): Promise<Person> {
     const person = new Person({
       name,
       directory: join(this.#directory, name),
-      prefix: home.host.namespace.prefix,
+      prefix: [...home.host.namespace.prefix, 'env', ...environment],
     })
     this.#people.push(person)
     await person.startDaemon()
