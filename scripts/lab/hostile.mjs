@@ -18,7 +18,10 @@ const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
 function sendDatagrams() {
   const socket = createSocket('udp4')
   let receivedBytes = 0
-  socket.on('message', ({ length }) => (receivedBytes += length))
+  socket.on('message', ({ length }) => {
+    receivedBytes += length
+    if (sending === 0) print({ kind: 'sent', receivedBytes }) // a busy server answers after the last was sent
+  })
   socket.bind(0, address, () => print({ kind: 'ready' }))
   let sending = 0
   const lines = createInterface({ input: process.stdin })
