@@ -57,7 +57,6 @@ interface Told {
 
 /** Somebody on the internet who means ill. */
 class Hostile {
-  static readonly #living = new Set<Hostile>()
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
   readonly #exited: Promise<void>
   readonly #waiters = new Waiters()
@@ -70,7 +69,6 @@ class Hostile {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#exited = own(this.#child)
-    Hostile.#living.add(this)
     createInterface({ input: this.#child.stdout }).on('line', (line) => {
       this.#last = JSON.parse(line) as Told
       this.#waiters.notify()
@@ -90,14 +88,8 @@ class Hostile {
   }
 
   async stop(): Promise<void> {
-    Hostile.#living.delete(this)
     this.#child.stdin.end()
     await this.#exited
-  }
-
-  /** Those whose test failed; the run would wait for them. */
-  static async stopAll(): Promise<void> {
-    await Promise.all([...Hostile.#living].map((hostile) => hostile.stop()))
   }
 }
 
@@ -175,7 +167,6 @@ describe('strangers on the internet', () => {
   })
 
   after(async () => {
-    await Hostile.stopAll()
     await stopAllPrograms()
     await namespaces.close()
     await rm(directory, { recursive: true, force: true })
