@@ -31,12 +31,30 @@ export class Namespaces {
 
   async close(): Promise<void> {
     process.off('exit', this.#removeAtExit)
-    for (const name of this.#names.splice(0)) await execute('ip', ['netns', 'delete', name])
+    for (const name of this.#names.splice(0)) {
+      // What a failed test left behind: the run would wait for it.
+      endAll((await execute('ip', ['netns', 'pids', name])).stdout)
+      await execute('ip', ['netns', 'delete', name])
+    }
   }
 
   // A test run that is interrupted has no time for promises.
   #removeNow(): void {
-    for (const name of this.#names.splice(0)) spawnSync('ip', ['netns', 'delete', name])
+    for (const name of this.#names.splice(0)) {
+      endAll(spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' }).stdout)
+      spawnSync('ip', ['netns', 'delete', name])
+    }
+  }
+}
+
+/** `pids`: one in each line. */
+function endAll(pids: string): void {
+  for (const pid of pids.split('\n').filter((line) => line !== '')) {
+    try {
+      process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // it has ended by itself meanwhile
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { Internet, SERVER_ADDRESS } from '../../scripts/lab/internet.ts'
 import { Namespaces } from '../../scripts/lab/namespaces.ts'
 import { Segment } from '../../scripts/lab/router/segment.ts'
@@ -42,6 +43,19 @@ describe('the laboratory itself', () => {
     } finally {
       await namespaces.close()
     }
+  })
+
+  it('ends what still runs in them', async () => {
+    const namespaces = new Namespaces()
+    const [command = '', ...args] = (await namespaces.add('left')).prefix
+    const child = spawn(command, [...args, 'sleep', 'infinity'])
+    const exited = once(child, 'exit')
+    await once(child, 'spawn')
+
+    await namespaces.close()
+
+    // Killed, or refused by `ip` where its namespace was gone before it had begun.
+    await exited
   })
 
   it('leaves no namespace behind', async () => {
