@@ -2,9 +2,9 @@
  * Hands a batch of datagrams of equal size to the kernel in one call (UDP_SEGMENT, Linux 4.18): it takes them through the
  * stack as one packet and cuts them apart at the end, which costs a twentieth. Nobody can tell the datagrams from others.
  */
-import { addressBytes } from '../core/address-bytes.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Libc } from './libc.ts'
+import { sockaddrOf } from './sockaddr.ts'
 
 /** linux/udp.h */
 const SOL_UDP = 17
@@ -33,10 +33,6 @@ const CONTROL_BYTES = 18
 const CONTROL_SPACE = 24
 const NAME_AT = 96
 const MEMORY_BYTES = NAME_AT + 32
-
-const FAMILY_NUMBERS = { 4: 2, 6: 10 } as const // AF_INET, AF_INET6
-const NAME_BYTES = { 4: 16, 6: 28 } as const // sockaddr_in, sockaddr_in6
-const NAME_ADDRESS_AT = { 4: 4, 6: 8 } as const
 
 export class BatchSender {
   readonly #libc: Libc
@@ -90,13 +86,9 @@ export class BatchSender {
   }
 
   #setName(to: Endpoint): void {
-    const { family, port } = to
-    const memory = this.#memory
-    memory.writeUInt32LE(NAME_BYTES[family], MESSAGE.nameLength)
-    memory.fill(0, NAME_AT)
-    memory.writeUInt16LE(FAMILY_NUMBERS[family], NAME_AT)
-    memory.writeUInt16BE(port, NAME_AT + 2)
-    memory.set(addressBytes(to), NAME_AT + NAME_ADDRESS_AT[family])
+    const sockaddr = sockaddrOf(to)
+    this.#memory.writeUInt32LE(sockaddr.length, MESSAGE.nameLength)
+    this.#memory.set(sockaddr, NAME_AT)
     this.#to = to
   }
 

@@ -4,7 +4,8 @@
  */
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Libc } from './libc.ts'
-import { MessageVector, sockaddrOf } from './message-vector.ts'
+import { MessageVector } from './message-vector.ts'
+import { sockaddrOf } from './sockaddr.ts'
 
 export class ManySender {
   readonly #libc: Libc

@@ -2,9 +2,10 @@
  * The memory that recvmmsg(2) and sendmmsg(2) want: an array of `struct mmsghdr` (64 bytes each on 64-bit Linux), each of
  * which points at one `struct iovec`, one address and one piece of memory for a datagram. All pointers are written once.
  */
-import { addressBytes, endpointOfBytes } from '../core/address-bytes.ts'
+import { endpointOfBytes } from '../core/address-bytes.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Libc } from './libc.ts'
+import { ADDRESS_AT, FAMILY_NUMBERS } from './sockaddr.ts'
 
 /** More in one call save nothing: the call is a hundredth of their cost then. */
 const VECTOR_LENGTH = 64
@@ -23,9 +24,6 @@ const NAME_BYTES = 32 // room for sockaddr_in6, which has 28
 
 const MSG_TRUNC = 0x20
 
-const AF = { 4: 2, 6: 10 } as const
-const SOCKADDR_BYTES = { 4: 16, 6: 28 } as const // sockaddr_in, sockaddr_in6
-const ADDRESS_AT = { 4: 4, 6: 8 } as const
 const ADDRESS_BYTES = { 4: 4, 6: 16 } as const
 
 export class MessageVector {
@@ -75,7 +73,7 @@ export class MessageVector {
 
   sender(index: number): Endpoint | undefined {
     const at = index * NAME_BYTES
-    const family = this.#names.readUInt16LE(at) === AF[6] ? 6 : 4
+    const family = this.#names.readUInt16LE(at) === FAMILY_NUMBERS[6] ? 6 : 4
     const from = at + ADDRESS_AT[family]
     const bytes = this.#names.subarray(from, from + ADDRESS_BYTES[family])
     return endpointOfBytes(bytes, this.#names.readUInt16BE(at + 2))
@@ -88,13 +86,4 @@ export class MessageVector {
     this.#words[index * HEADER_WORDS + NAME_LENGTH] = sockaddr.length
     this.#parts.writeUInt32LE(bytes.length, index * PART_BYTES + 8)
   }
-}
-
-/** An endpoint as `struct sockaddr_in` or `sockaddr_in6`. */
-export function sockaddrOf(to: Endpoint): Uint8Array {
-  const sockaddr = Buffer.alloc(SOCKADDR_BYTES[to.family])
-  sockaddr.writeUInt16LE(AF[to.family], 0)
-  sockaddr.writeUInt16BE(to.port, 2)
-  sockaddr.set(addressBytes(to), ADDRESS_AT[to.family])
-  return sockaddr
 }
