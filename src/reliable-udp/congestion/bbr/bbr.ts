@@ -129,7 +129,6 @@ export class Bbr implements CongestionController {
     this.#queue.clear()
     this.#model.forget()
     this.#undo.clear()
-    this.#hasBeenFull = false
     this.#probe.forget()
     this.#enterStartup()
     this.#window.collapse()
@@ -145,7 +144,6 @@ export class Bbr implements CongestionController {
     this.#pipe.reset(0, STARTUP_GROWTH)
     if (this.#state === 'probe-rtt' || this.#state === 'compete') return
     if (cause === 'startup' && this.#state !== 'startup') {
-      this.#hasBeenFull = false
       this.#enterStartup()
     } else if (cause === 'up' && this.#state !== 'up') {
       this.#startRefill()
@@ -285,7 +283,11 @@ export class Bbr implements CongestionController {
       case 'up':
         if (this.#probe.isOver(sample, this.windowBytes, this.#stateRounds))
           this.#startDown(sample.now)
-        else if (this.#probe.hasFoundAnotherPath) this.#startAnew()
+        else if (this.#probe.hasFoundAnotherPath) {
+          // Far more than was believed, and no end of it: at a quarter a round it would take seconds.
+          this.#probe.forget()
+          this.#enterStartup()
+        }
         return
       case 'startup':
       case 'drain':
@@ -314,16 +316,10 @@ export class Bbr implements CongestionController {
   }
 
   #enterStartup(): void {
+    this.#hasBeenFull = false
     this.#pipe.reset(0, STARTUP_GROWTH)
     this.#startupLoss.clear()
     this.#enter('startup')
-  }
-
-  // Far more than was believed, and no end of it: at a quarter a round it would take seconds.
-  #startAnew(): void {
-    this.#probe.forget()
-    this.#hasBeenFull = false
-    this.#enterStartup()
   }
 
   #startDown(now: Instant): void {
