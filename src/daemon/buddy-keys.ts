@@ -15,6 +15,7 @@ import {
   type Prekey,
   type SignedPrekey,
 } from '../protocol/server/messages.ts'
+import { isSameDevice } from './roster.ts'
 import type { ServerSession } from './server-session.ts'
 
 /** A signed prekey opens messages for a week after it was replaced; what is a day old is far from that. */
@@ -85,11 +86,7 @@ export class BuddyKeySupply {
   /** They could not read what was sealed with these, or have another device now: all but those of this device. */
   forget(buddy: AccountNumber, device?: DeviceKeys): void {
     const known = this.#supplies.get(buddy)
-    const isStill =
-      known !== undefined &&
-      device !== undefined &&
-      equalBytes(known.device.identity, device.identity) &&
-      equalBytes(known.device.static, device.static)
+    const isStill = device !== undefined && isSameDevice(known?.device, device)
     if (!isStill) this.#supplies.delete(buddy)
   }
 

@@ -219,7 +219,7 @@ function isSame(a: Buddy, b: Buddy | undefined): boolean {
   )
 }
 
-function isSameDevice(a: DeviceKeys | undefined, b: DeviceKeys | undefined): boolean {
+export function isSameDevice(a: DeviceKeys | undefined, b: DeviceKeys | undefined): boolean {
   if (a === undefined || b === undefined) return a === b
   return equalBytes(a.identity, b.identity) && equalBytes(a.static, b.static)
 }

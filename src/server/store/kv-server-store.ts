@@ -33,8 +33,8 @@ import { KvRoster, type RosterLimits } from './kv-roster.ts'
 import { KvSessionStore } from './kv-session-store.ts'
 import { MAIL_LIMITS, type MailLimits } from './mail-store.ts'
 import { newAccount } from './new-account.ts'
-import { bytesField, putRecord } from './record.ts'
-import { type Likeness, type OnDamage, Records } from './records.ts'
+import { bytesField, putRecord, type StorePut } from './record.ts'
+import { type OnDamage, Records } from './records.ts'
 import { RosterLog } from './roster-log.ts'
 import {
   accountKey,
@@ -260,7 +260,7 @@ class KvServerStore implements ServerStore {
   }
 }
 
-function likenessOfNobody(): Readonly<Record<'handle' | 'account' | 'devices', Likeness>> {
+function likenessOfNobody(): Readonly<Record<'handle' | 'account' | 'devices', StorePut>> {
   const [number, handle] = [0, 'nobody' as Handle]
   const key = new Uint8Array(32)
   const verifier = {

@@ -10,7 +10,8 @@ import { sha256 } from '../../crypto/hash.ts'
 
 const CHECKSUM_BYTES = 8
 
-type StorePut = Extract<StoreChange, { readonly kind: 'put' }>
+/** A record with the key that it is kept under. */
+export type StorePut = Extract<StoreChange, { readonly kind: 'put' }>
 
 /** Bytes are base64 on disk. */
 export const bytesField = z.codec(

@@ -4,13 +4,10 @@
  */
 import type { z } from 'zod'
 import type { Store, StoreChange, StoreRange } from '../../core/store.ts'
-import { isIntact, readRecord, storeFailure } from './record.ts'
+import { isIntact, readRecord, storeFailure, type StorePut } from './record.ts'
 
 /** Told of a damaged record that was passed over. */
 export type OnDamage = (key: string) => void
-
-/** A record as it might be, with the key that it would be under. */
-export type Likeness = Extract<StoreChange, { readonly kind: 'put' }>
 
 export class Records {
   readonly #store: Store
@@ -35,7 +32,7 @@ export class Records {
   async readAlike<S extends z.ZodType>(
     schema: S,
     key: string,
-    likeness: Likeness,
+    likeness: StorePut,
   ): Promise<z.output<S> | undefined> {
     const value = await this.bytes(key)
     const record = readRecord(
