@@ -2,10 +2,9 @@
 import type { Endpoint } from '../core/endpoint.ts'
 import { after, type Instant } from '../core/instant.ts'
 import { AdminDesk, type Drain } from './admin/admin-desk.ts'
-import { type AdminServer, openAdminServer } from './admin/admin-server.ts'
-import { type Figures, openFigures } from './figures.ts'
 import type { HostPort } from './host-port.ts'
 import type { Metrics } from './metrics.ts'
+import { OperatorDoors } from './operator-doors.ts'
 import type { Outside } from './outside.ts'
 import type { ServerStore } from './store/server-store.ts'
 import type { Switchboard } from './switchboard.ts'
@@ -32,70 +31,63 @@ export interface OperationOptions {
 
 export class Operation {
   readonly #options: OperationOptions
-  readonly #startedAtMs: number
-  /** Resolves when the server was drained, and has lingered for as long as it was to. */
-  readonly drained: Promise<void>
-  #drainEnded: () => void = () => undefined
-  #isDraining = false
-  #admin: AdminServer | undefined
-  #figures: Figures | undefined
+  readonly #doors: OperatorDoors
   #check: Promise<void> | undefined
   #checkAgainAt: Instant
 
-  /** @throws HollerError `ALREADY_RUNNING`, `CONFIG_INVALID`; nothing stays open then. */
+  /** @throws HollerError `ALREADY_RUNNING`, `CONFIG_INVALID`, `PORT_TAKEN`; nothing stays open then. */
   static async open(options: OperationOptions): Promise<Operation> {
     const operation = new Operation(options)
-    try {
-      await operation.#openFigures()
-      await operation.#openAdmin()
-    } catch (error) {
-      await operation.close()
-      throw error
-    }
+    await operation.#open()
     return operation
   }
 
   private constructor(options: OperationOptions) {
     this.#options = options
-    this.#startedAtMs = options.outside.clock.wallNow()
+    this.#doors = new OperatorDoors(options.outside)
     this.#checkAgainAt = options.outside.clock.now()
-    this.drained = new Promise((resolve) => {
-      this.#drainEnded = resolve
-    })
+  }
+
+  /** Resolves when the server was drained, and has lingered for as long as it was to. */
+  get drained(): Promise<void> {
+    return this.#doors.drained
   }
 
   /** Where the figures are served. */
   get metricsAt(): Endpoint | undefined {
-    return this.#figures?.local
+    return this.#doors.metricsAt
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#admin?.close(), this.#figures?.close()])
+  close(): Promise<void> {
+    return this.#doors.close()
   }
 
-  async #openFigures(): Promise<void> {
-    const { metricsAt, metrics, store, switchboard, udpStats, certificateEndsAtMs, outside } =
-      this.#options
-    if (metricsAt === undefined) return
+  async #open(): Promise<void> {
+    const { metrics, metricsAt, adminSocket } = this.#options
+    if (metricsAt !== undefined) this.#watch(metrics)
+    const whyUnready = (): Promise<string | undefined> => this.#whyUnready()
+    await this.#doors.open({
+      ...(metricsAt && { figures: { at: metricsAt, metrics, whyUnready } }),
+      ...(adminSocket !== undefined && {
+        admin: { path: adminSocket, handlers: this.#desk().handlers },
+      }),
+    })
+  }
+
+  #watch(metrics: Metrics): void {
+    const { store, switchboard, udpStats, certificateEndsAtMs } = this.#options
     metrics.watchServer({
       tally: switchboard.tally,
       sessions: () => switchboard.stats,
       mail: () => store.mail.total,
       udp: udpStats,
       certificateEndsAtMs,
-      isDraining: () => this.#isDraining,
-    })
-    this.#figures = await openFigures({
-      at: metricsAt,
-      metrics,
-      logger: outside.logger,
-      whyUnready: () => this.#whyUnready(),
+      isDraining: () => this.#doors.isDraining,
     })
   }
 
   /** Ready is who lets people in and can keep what they send. */
   async #whyUnready(): Promise<string | undefined> {
-    if (this.#isDraining) return 'draining'
     try {
       await this.#checkStore()
       return undefined
@@ -114,10 +106,9 @@ export class Operation {
     await this.#check
   }
 
-  async #openAdmin(): Promise<void> {
-    const { store, switchboard, outside, link, adminSocket } = this.#options
-    if (adminSocket === undefined) return
-    const desk = new AdminDesk({
+  #desk(): AdminDesk {
+    const { store, switchboard, outside, link } = this.#options
+    return new AdminDesk({
       store,
       switchboard,
       outside,
@@ -125,21 +116,16 @@ export class Operation {
       stats: () => this.#stats(),
       drain: (wish) => this.#drain(wish),
     })
-    this.#admin = await openAdminServer({
-      path: adminSocket,
-      handlers: desk.handlers,
-      logger: outside.logger,
-    })
   }
 
   #stats(): ReturnType<ConstructorParameters<typeof AdminDesk>[0]['stats']> {
     const { version, udpStats, isRegistrationOpen } = this.#options
     return {
       version,
-      startedAt: new Date(this.#startedAtMs).toISOString(),
+      startedAt: this.#doors.startedAt,
       relaySessions: udpStats().relay.sessions,
       memoryBytes: process.memoryUsage.rss(),
-      isDraining: this.#isDraining,
+      isDraining: this.#doors.isDraining,
       isRegistrationOpen: isRegistrationOpen(),
     }
   }
@@ -148,11 +134,10 @@ export class Operation {
     const { switchboard, outside, stopAccepting } = this.#options
     const sessions = switchboard.stats.online
     const spread = spreadMs ?? switchboard.usualSpreadMs
-    this.#isDraining = true
+    this.#doors.drain(lingerMs)
     stopAccepting()
     switchboard.close({ afterMs, spreadMs: spread })
     outside.logger.info('draining', { sessions, afterMs, spreadMs: spread, lingerMs })
-    outside.makeAlarm(this.#drainEnded).set(after(outside.clock.now(), lingerMs))
     return { sessions, spreadMs: spread }
   }
 }

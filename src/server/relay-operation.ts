@@ -1,13 +1,11 @@
 /** What a relay of its own offers to those who run it: figures, health, `stats` and an orderly end. */
 import type { Endpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
-import { after } from '../core/instant.ts'
 import type { RpcHandlers } from '../protocol/control/rpc-server.ts'
 import type { adminMethods, AdminParams, AdminResult } from './admin/admin-schema.ts'
-import { type AdminServer, openAdminServer } from './admin/admin-server.ts'
-import { type Figures, openFigures } from './figures.ts'
 import type { HostPort } from './host-port.ts'
 import { Metrics } from './metrics.ts'
+import { OperatorDoors } from './operator-doors.ts'
 import type { Outside } from './outside.ts'
 import type { Tally } from './tally.ts'
 import type { UdpServiceStats } from './udp-service.ts'
@@ -27,66 +25,52 @@ export interface RelayOperationOptions {
 
 export class RelayOperation {
   readonly #options: RelayOperationOptions
-  readonly #startedAtMs: number
-  /** Resolves when the relay was drained, and has lingered for as long as it was to. */
-  readonly drained: Promise<void>
-  #drainEnded: () => void = () => undefined
-  #isDraining = false
-  #admin: AdminServer | undefined
-  #figures: Figures | undefined
+  readonly #doors: OperatorDoors
 
   /** @throws HollerError `ALREADY_RUNNING`, `CONFIG_INVALID`, `PORT_TAKEN`; nothing stays open then. */
   static async open(options: RelayOperationOptions): Promise<RelayOperation> {
     const operation = new RelayOperation(options)
-    try {
-      await operation.#openFigures()
-      await operation.#openAdmin()
-    } catch (error) {
-      await operation.close()
-      throw error
-    }
+    await operation.#open()
     return operation
   }
 
   private constructor(options: RelayOperationOptions) {
     this.#options = options
-    this.#startedAtMs = options.outside.clock.wallNow()
-    this.drained = new Promise((resolve) => {
-      this.#drainEnded = resolve
-    })
+    this.#doors = new OperatorDoors(options.outside)
+  }
+
+  /** Resolves when the relay was drained, and has lingered for as long as it was to. */
+  get drained(): Promise<void> {
+    return this.#doors.drained
   }
 
   get metricsAt(): Endpoint | undefined {
-    return this.#figures?.local
+    return this.#doors.metricsAt
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#admin?.close(), this.#figures?.close()])
+  close(): Promise<void> {
+    return this.#doors.close()
   }
 
-  async #openFigures(): Promise<void> {
-    const { metricsAt, tally, udpStats, certificateEndsAtMs, outside } = this.#options
-    if (metricsAt === undefined) return
+  async #open(): Promise<void> {
+    const { metricsAt, adminSocket } = this.#options
+    const whyUnready = (): Promise<undefined> => Promise.resolve(undefined)
+    await this.#doors.open({
+      ...(metricsAt && { figures: { at: metricsAt, metrics: this.#metrics(), whyUnready } }),
+      ...(adminSocket !== undefined && { admin: { path: adminSocket, handlers: this.#handlers } }),
+    })
+  }
+
+  #metrics(): Metrics {
+    const { tally, udpStats, certificateEndsAtMs } = this.#options
     const metrics = new Metrics()
     metrics.watchRelay({
       tally,
       udp: udpStats,
       certificateEndsAtMs,
-      isDraining: () => this.#isDraining,
+      isDraining: () => this.#doors.isDraining,
     })
-    this.#figures = await openFigures({
-      at: metricsAt,
-      metrics,
-      logger: outside.logger,
-      whyUnready: () => Promise.resolve(this.#isDraining ? 'draining' : undefined),
-    })
-  }
-
-  async #openAdmin(): Promise<void> {
-    const { adminSocket, outside } = this.#options
-    if (adminSocket === undefined) return
-    const { logger } = outside
-    this.#admin = await openAdminServer({ path: adminSocket, handlers: this.#handlers, logger })
+    return metrics
   }
 
   get #handlers(): RpcHandlers<typeof adminMethods, undefined> {
@@ -111,13 +95,13 @@ export class RelayOperation {
     return {
       role: 'relay',
       version,
-      startedAt: new Date(this.#startedAtMs).toISOString(),
+      startedAt: this.#doors.startedAt,
       link,
       relaySessions: sessions,
       relayChannels: channels,
       relayStreams: streams,
       memoryBytes: process.memoryUsage.rss(),
-      isDraining: this.#isDraining,
+      isDraining: this.#doors.isDraining,
     }
   }
 
@@ -125,10 +109,9 @@ export class RelayOperation {
   #drain({ linger_ms: lingerMs = 0 }: AdminParams<'drain'>): AdminResult<'drain'> {
     const { outside, stopAccepting, udpStats } = this.#options
     const { sessions } = udpStats().relay
-    this.#isDraining = true
+    this.#doors.drain(lingerMs)
     stopAccepting()
     outside.logger.info('draining', { sessions, lingerMs })
-    outside.makeAlarm(this.#drainEnded).set(after(outside.clock.now(), lingerMs))
     return { sessions, spreadMs: 0 }
   }
 }
