@@ -1,19 +1,8 @@
 import assert from 'node:assert/strict'
 import type { ServerErrorCode } from '../../src/protocol/server/messages.ts'
-import { ServerLink } from '../../src/tcp/server-link.ts'
 import type { ServerLinkEvent, ServerRequest } from '../../src/tcp/server-link-event.ts'
-import { SeededRandom } from '../sim/seeded-random.ts'
-import {
-  deviceIdentity,
-  deviceKeys,
-  LinkBench,
-  nextPass,
-  pass,
-  resumed,
-  secret,
-} from './support/link-bench.ts'
-
-type Bench = LinkBench<ServerLinkEvent> & { readonly link: ServerLink }
+import { nextPass, resumed } from './support/link-bench.ts'
+import { resuming, type ResumingBench as Bench } from './support/resuming-link.ts'
 
 const ask = { kind: 'buddy-request', to: 'bob', note: 'Hello' } as const
 const remove = { kind: 'buddy-remove', number: 10002 } as const
@@ -21,18 +10,7 @@ const takeKeys = { kind: 'take-keys', of: 10002, count: 1 } as const
 
 /** Online by a ticket, of which the next session is `nextPass`. */
 function online(): Bench {
-  const link = new ServerLink({
-    user: 'alice',
-    deviceIdentity,
-    deviceKeys,
-    client: 'hollerd/0.1.0',
-    random: new SeededRandom(1),
-    savedSecret: secret,
-    savedPass: pass,
-  })
-  const bench = Object.assign(new LinkBench<ServerLinkEvent>(link), { link })
-  bench.do((now) => bench.link.start(now))
-  bench.connected()
+  const bench = resuming()
   bench.say(resumed())
   bench.takeEvents()
   bench.takeOutputs()

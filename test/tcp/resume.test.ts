@@ -3,43 +3,22 @@ import { createHash } from 'node:crypto'
 import { sessionResumeStatement } from '../../src/crypto/device-statement.ts'
 import { verifySignature } from '../../src/crypto/identity.ts'
 import { presenceDigest } from '../../src/tcp/presence-digest.ts'
-import { ServerLink, type ServerLinkOptions } from '../../src/tcp/server-link.ts'
-import type { ServerLinkEvent } from '../../src/tcp/server-link-event.ts'
-import { SeededRandom } from '../sim/seeded-random.ts'
+import type { ServerLinkOptions } from '../../src/tcp/server-link.ts'
 import {
-  deviceIdentity,
   deviceKeys,
   exporter,
-  LinkBench,
   nextPass,
   pass,
   resumed,
   ScriptedLogin,
-  secret,
 } from './support/link-bench.ts'
-
-type Bench = LinkBench<ServerLinkEvent> & { readonly link: ServerLink }
+import { resuming, type ResumingBench as Bench } from './support/resuming-link.ts'
 
 const presence = presenceDigest([{ number: 10002, state: 'away', text: 'lunch' }])
 const refusal = { kind: 'error', code: 'resume-refused', text: 'Log in' } as const
 
-/** Connected, the first thing said. */
 function opened(options: Partial<ServerLinkOptions> = {}): Bench {
-  const link = new ServerLink({
-    user: 'alice',
-    deviceIdentity,
-    deviceKeys,
-    client: 'hollerd/0.1.0',
-    random: new SeededRandom(1),
-    savedSecret: secret,
-    savedPass: pass,
-    known: () => ({ roster: '57-3f2a9c0b17d4e856', presence }),
-    ...options,
-  })
-  const bench = Object.assign(new LinkBench<ServerLinkEvent>(link), { link })
-  bench.do((now) => bench.link.start(now))
-  bench.connected()
-  return bench
+  return resuming({ known: () => ({ roster: '57-3f2a9c0b17d4e856', presence }), ...options })
 }
 
 /** Lets the back-off pass, and connects again. */
