@@ -8,8 +8,8 @@
  * answered and asked back at once. A pair works when *our own* question is answered from where it was asked: the first
  * one that works carries the data; a better one takes over when it proves so three times (`path-choice.ts`).
  *
- * From then on heartbeats keep the pair (`heartbeat.ts`). When trust ends, data goes back to the relay in the same
- * moment and the punching starts again. The relay is measured like any pair: a direct path that is worse yields to it.
+ * From then on it is kept (`path-keeper.ts`). When trust ends, data goes back to the relay in the same moment and the
+ * search begins again (`path-search.ts`). The relay is measured like any pair: a direct path that is worse yields to it.
  *
  * Each side chooses for what it sends; the two directions may differ for a while, and nothing depends on it.
  *
@@ -28,22 +28,18 @@ import type { SocketEvent } from './attempt.ts'
 import { Attempts } from './attempts.ts'
 import type { PathPolicy } from './candidate.ts'
 import type { CandidatePair } from './candidate-pair.ts'
-import { ACTIVE_HEARTBEAT_MS, ACTIVE_WINDOW_MS } from './heartbeat.ts'
 import { NetworkSilences } from './idle-interval.ts'
 import { DEFAULT_OPENER_TTL } from './opener.ts'
 import type { Path } from './path.ts'
-import { scoreOf } from './path-choice.ts'
+import { PathKeeper } from './path-keeper.ts'
 import { type PathReport, reportOf } from './path-report.ts'
-import { PathRotation } from './path-rotation.ts'
+import { PathSearch } from './path-search.ts'
 import { type PathEvent, PathSelection } from './path-selection.ts'
 import { type ProbeRole, type ProbeTag, probeKey } from './probe.ts'
 import { type Heard, ProbeExchange } from './probe-exchange.ts'
-import { ROUND_MS } from './probe-schedule.ts'
 import { PunchBudget } from './punch-budget.ts'
 import { Puncher } from './puncher.ts'
 import type { PathReason } from './reasons.ts'
-import { RelayWatch } from './relay-watch.ts'
-import { LISTENER_DELAY_MS, SilenceWatch } from './silence.ts'
 import { verdictOf } from './verdict.ts'
 
 export interface PathAgentOptions {
@@ -81,63 +77,43 @@ export type PathAgentEvent =
   /** The relay was silent and carries again, and there is no direct path: what was offered may not be true any more. */
   | { readonly kind: 'revived' }
 
-type PathState =
-  | { readonly kind: 'waiting' }
-  | { readonly kind: 'punching'; readonly giveUpAt: Instant }
-  /** A round brought nothing. */
-  | { readonly kind: 'relayed'; readonly reason: PathReason }
-  /** At least one direct pair works, whether or not it is the chosen path. */
-  | { readonly kind: 'direct' }
-
-/** Working pairs that are kept beside the chosen one: another interface, another family. */
-const MAX_STANDBY = 3
-
-/** A round that has just begun needs no other: after a change of network the relay is bound anew, too. */
-const REVIVE_GAP_MS = 2_000
-
 /** What the peer offered last, and before that: older addresses are forgotten. */
 const MAX_REMOTE_CANDIDATES = 2 * MAX_CANDIDATES
 
 export class PathAgent implements Machine<PathAgentEvent> {
   /** Which probes are ours: the owner of many agents asks `probeTagOf` of each datagram. */
   readonly probeTag: ProbeTag
-  readonly #role: ProbeRole
   readonly #policy: PathPolicy
   readonly #exchange: ProbeExchange
   readonly #puncher: Puncher
   readonly #attempts: Attempts
   readonly #selection = new PathSelection()
-  readonly #rotation = new PathRotation()
-  readonly #relayWatch = new RelayWatch()
+  readonly #keeper: PathKeeper
+  readonly #search: PathSearch
   readonly #signs = new OutboundQueue<Extract<PathAgentEvent, { kind: 'pong' | 'revived' }>>()
   #nats: Nats = { local: undefined, remote: undefined }
   #local: readonly Candidate[]
   #remote: readonly Candidate[] = [] // ≤ MAX_REMOTE_CANDIDATES
-  #state: PathState = { kind: 'waiting' }
   #startAt: Instant | undefined
-  #searchedAt: Instant | undefined
-  #lastDataAt: Instant | undefined
-  #hasLostDirect = false
   #isPinged = false
-  readonly #silence: SilenceWatch
-  /** The pair whose silences are watched. */
-  #watched: CandidatePair | undefined
 
   constructor(options: PathAgentOptions) {
     const { role, key, policy, local, random, purses } = options
     const openerTtl = options.openerTtl ?? DEFAULT_OPENER_TTL
     const probes = probeKey(key)
     this.probeTag = probes.tag
-    this.#role = role
     this.#policy = policy
     this.#local = local
+    this.#search = new PathSearch(policy)
     const exchange = new ProbeExchange(probes, role, random, purses ?? new AddressPurses())
     this.#exchange = exchange
     this.#puncher = new Puncher({ exchange, policy, local, openerTtl })
     const budget = options.budget ?? new PunchBudget()
     const [peer, name] = [options.peer ?? '', `punch:${probes.tag}`]
-    this.#silence = new SilenceWatch(options.silences ?? new NetworkSilences())
     this.#attempts = new Attempts({ role, exchange, random, openerTtl, budget, peer, name })
+    const [pairs, selection] = [this.#puncher, this.#selection]
+    const silences = options.silences ?? new NetworkSilences()
+    this.#keeper = new PathKeeper({ role, exchange, pairs, selection, silences })
   }
 
   /** The answers by the path that carries data say that the peer is there; the next question is due then. */
@@ -147,7 +123,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
 
   /** For how long nothing has gone over the chosen path. */
   quietMs(now: Instant): number {
-    return this.#silence.quietMs(now)
+    return this.#keeper.quietMs(now)
   }
 
   /** The moment T0 that both sides were told. Another introduction begins another round with what is known by then. */
@@ -208,9 +184,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
     const relay = this.#puncher.setRelay(now, path)
     this.#attempts.setRelay(now, path)
     if (relay === undefined) return
-    if (old !== undefined && this.#selection.current === old) this.#selection.replace(now, relay)
-    else this.#selection.offer(now, relay)
-    if (this.#relayWatch.ready()) this.#revive(now)
+    if (this.#keeper.relayReady(now, relay, old)) this.#revive(now)
   }
 
   /** UDP brings something where it brought nothing before. */
@@ -220,24 +194,17 @@ export class PathAgent implements Machine<PathAgentEvent> {
 
   relayLost(now: Instant): void {
     const old = this.#puncher.relay
-    this.#relayWatch.lost()
     this.#puncher.setRelay(now, undefined)
     this.#attempts.setRelay(now, undefined)
-    if (old !== undefined && this.#selection.current === old) {
-      this.#selection.lose(now, this.#working(now))
-    }
+    this.#keeper.relayLost(now, old)
   }
 
   /** Our addresses changed or the peer's did, or the machine slept: what worked is not believed any more; all is tried anew. */
   networkChanged(now: Instant): void {
-    const hadDirect = this.#selection.current?.isRelay === false
     this.#puncher.reset()
     this.#attempts.reset(now)
-    this.#rotation.forget()
-    this.#silence.forget()
-    if (hadDirect) this.#selection.lose(now, this.#working(now))
-    this.#hasLostDirect ||= this.#state.kind === 'direct'
-    this.#state = { kind: 'waiting' }
+    this.#keeper.networkChanged(now)
+    this.#search.forget()
     if (this.#startAt !== undefined) this.start(now, 0)
   }
 
@@ -252,25 +219,17 @@ export class PathAgent implements Machine<PathAgentEvent> {
 
   /** Timers were late by so much: what was not heard meanwhile says nothing of the paths. */
   handleTimeJump(byMs: number): void {
-    for (const { heartbeat } of this.#puncher.all) heartbeat?.postpone(byMs)
-    this.#silence.pause()
+    this.#keeper.handleTimeJump(byMs)
   }
 
   /** Data was sent or received: the chosen path is watched closely for a while. */
   dataFlowed(now: Instant): void {
-    const wasActive = this.#isActive(now)
-    this.#lastDataAt = now
-    this.#silence.traffic(now)
-    if (wasActive) return
-    for (const pair of this.#puncher.all) {
-      if (this.#matters(pair)) pair.heartbeat?.setInterval(now, ACTIVE_HEARTBEAT_MS, pair.quality)
-    }
+    this.#keeper.dataFlowed(now)
   }
 
   /** Data goes unacknowledged though heartbeats may be answered: the path is as good as dead. */
   pathStalled(now: Instant): void {
-    const pair = this.#selection.current
-    if (pair !== undefined && !pair.isRelay) this.#lapse(now, pair)
+    if (this.#keeper.pathStalled(now)) this.#directLost(now)
   }
 
   handleDatagram(now: Instant, from: Endpoint, bytes: Uint8Array, via?: SocketId): void {
@@ -282,7 +241,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
       return
     }
     const heard = this.#exchange.read(now, via, bytes)
-    if (isRelayed && heard !== undefined && this.#relayWatch.heard()) this.#revive(now)
+    if (isRelayed && heard !== undefined && this.#keeper.relayHeard()) this.#revive(now)
     if (heard?.kind === 'request') {
       const path = via === undefined ? { to: from } : { to: from, via }
       const pair = isRelayed ? relay : this.#puncher.pairFrom(path)
@@ -296,18 +255,15 @@ export class PathAgent implements Machine<PathAgentEvent> {
 
   handleTimeout(now: Instant): void {
     this.#exchange.handleTimeout(now)
-    if (this.#silence.handleTimeout(now)) this.#puncher.relay?.heartbeat?.hasten(now)
-    for (const pair of this.#puncher.all) this.#keep(now, pair)
+    if (this.#keeper.handleTimeout(now)) this.#directLost(now)
     this.#puncher.handleTimeout(now)
     this.#attempts.handleTimeout(now)
-    this.#rotate(now)
+    if (this.#keeper.takeRotation(now)) this.#attempts.rotate(now)
     for (const socket of this.#attempts.release(now, (id) => this.#puncher.usesSocket(id))) {
       this.#puncher.removeVia(socket)
     }
     const giveUpAt = this.#giveUpAt
-    if (giveUpAt !== undefined && now >= giveUpAt) {
-      this.#state = { kind: 'relayed', reason: this.#verdict() }
-    }
+    if (giveUpAt !== undefined && now >= giveUpAt) this.#search.giveUp(this.#verdict())
   }
 
   pollTransmit(): Transmit | undefined {
@@ -319,19 +275,14 @@ export class PathAgent implements Machine<PathAgentEvent> {
   }
 
   pollTimeout(): Instant | undefined {
-    let first = earliest(this.#giveUpAt, this.#attempts.pollTimeout(), this.#silence.deadline)
-    for (const { heartbeat, isRelay } of this.#puncher.all) {
-      if (heartbeat === undefined) continue
-      first = earliest(first, heartbeat.dueAt, isRelay ? undefined : heartbeat.trustedUntil)
-    }
-    first = earliest(first, this.#rotateAt)
-    return earliest(first, this.#exchange.pollTimeout(), this.#puncher.pollTimeout())
+    const own = earliest(this.#giveUpAt, this.#attempts.pollTimeout(), this.#keeper.pollTimeout())
+    return earliest(own, this.#exchange.pollTimeout(), this.#puncher.pollTimeout())
   }
 
   report(): PathReport {
     return reportOf({
       selection: this.#selection,
-      reason: this.#reason(),
+      reason: this.#search.reason(this.#selection.current?.isRelay === true),
       local: this.#local,
       pairs: this.#puncher.pairs,
       strategies: this.#puncher.strategies,
@@ -348,33 +299,22 @@ export class PathAgent implements Machine<PathAgentEvent> {
     const isFirst = !pair.wasHeard && !pair.isRelay
     pair.wasHeard = true
     this.#exchange.answer(now, pair, transaction, isFirst)
-    if (this.#isWatched(now, pair)) this.#silence.heard(now)
+    this.#keeper.noteAsked(now, pair)
     if (pair.heartbeat === undefined) this.#puncher.askBack(now, pair)
-    else if (!this.#isActive(now)) {
-      pair.heartbeat.setInterval(now, this.#intervalFor(now, pair), pair.quality)
-      const yields = this.#role === 'responder'
-      pair.heartbeat.noteAsked(now, LISTENER_DELAY_MS, yields, pair.quality)
-    }
   }
 
   #handleResponse(now: Instant, heard: Extract<Heard, { kind: 'response' }>): void {
-    const { path, rttMs, seen } = heard
-    const pair = heard.pair ?? this.#puncher.predictedPair(path)
+    const pair = heard.pair ?? this.#puncher.predictedPair(heard.path)
     if (pair === undefined) return
-    if (pair.isRelay && this.#silence.confirm(now)) this.pathStalled(now)
-    if (this.#isWatched(now, pair)) this.#silence.heard(now)
-    if (pair.isSeenElsewhere(seen)) this.#noteMappingDeath(pair)
-    const isNew = pair.noteAnswer(now, rttMs, seen, this.#intervalFor(now, pair))
-    if (isNew && !pair.isRelay) this.#handleWorking(now, pair)
-    else this.#selection.noteSample(now, pair, this.#working(now))
+    if (this.#keeper.provesDeath(now, pair)) this.pathStalled(now)
+    if (this.#keeper.noteAnswer(now, pair, heard)) this.#handleWorking(now, pair)
     if (!this.#isPinged || pair !== this.#selection.current) return
     this.#isPinged = false
-    this.#signs.push({ kind: 'pong', rttMs })
+    this.#signs.push({ kind: 'pong', rttMs: heard.rttMs })
   }
 
   #handleWorking(now: Instant, pair: CandidatePair): void {
-    this.#state = { kind: 'direct' }
-    this.#hasLostDirect = false
+    this.#search.found()
     if (!this.#attempts.isRotating) {
       this.#attempts.succeed(now)
       this.#selection.offer(now, pair)
@@ -385,65 +325,15 @@ export class PathAgent implements Machine<PathAgentEvent> {
     if (this.#selection.current === pair) this.#puncher.stopWorseThan(pair)
   }
 
-  /** Heartbeats of a working pair, until its trust ends. */
-  #keep(now: Instant, pair: CandidatePair): void {
-    const { heartbeat, quality } = pair
-    if (heartbeat === undefined) return
-    if (!pair.isRelay && now >= heartbeat.trustedUntil) {
-      this.#lapse(now, pair)
-    } else if (now >= heartbeat.dueAt && this.#isSurplus(now, pair)) {
-      pair.lapse()
-    } else if (now >= heartbeat.dueAt) {
-      if (heartbeat.isAwaiting) quality.noteLoss()
-      heartbeat.setInterval(now, this.#intervalFor(now, pair), quality)
-      heartbeat.noteSent(now, quality)
-      if (this.#isWatched(now, pair)) this.#silence.asked(now, quality.smoothedRttMs ?? 0)
-      if (pair.isRelay) this.#relayWatch.asked()
-      this.#exchange.ask(now, pair)
-    }
-  }
-
-  /** Enough better ones stand by. */
-  #isSurplus(now: Instant, pair: CandidatePair): boolean {
-    const { current } = this.#selection
-    if (pair.isRelay || pair === current) return false
-    const score = scoreOf(pair) ?? Infinity
-    const better = this.#working(now).filter(
-      (other) => !other.isRelay && other !== current && (scoreOf(other) ?? Infinity) < score,
-    )
-    return better.length >= MAX_STANDBY
-  }
-
-  /** When the path that carries data has become so old that others died soon after. */
-  get #rotateAt(): Instant | undefined {
-    const { current } = this.#selection
-    if (current?.seenSince === undefined || current.isRelay) return undefined
-    return this.#rotation.dueAt(current.seenSince)
-  }
-
-  #rotate(now: Instant): void {
-    const dueAt = this.#rotateAt
-    if (dueAt === undefined || now < dueAt) return
-    this.#rotation.noteTried(now)
-    this.#attempts.rotate(now)
-  }
-
-  #lapse(now: Instant, pair: CandidatePair): void {
-    this.#noteMappingDeath(pair)
-    pair.lapse()
-    const working = this.#working(now)
-    if (this.#selection.current === pair) this.#selection.lose(now, working)
-    if (working.some((other) => !other.isRelay)) return
-    this.#hasLostDirect = true
-    this.#state = { kind: 'waiting' }
+  /** The last one works no more. */
+  #directLost(now: Instant): void {
+    this.#search.lost()
     this.#searchAgain(now)
   }
 
   /** The network is back: the peer hears the same, and there is nothing to wait for. */
   #revive(now: Instant): void {
-    const isWanted = this.#policy !== 'relay' && this.#state.kind !== 'direct'
-    const isOld = this.#searchedAt !== undefined && now >= after(this.#searchedAt, REVIVE_GAP_MS)
-    if (!isWanted || !isOld) return
+    if (!this.#search.isRoundWanted(now)) return
     this.#searchAgain(now)
     this.#signs.push({ kind: 'revived' })
   }
@@ -454,31 +344,13 @@ export class PathAgent implements Machine<PathAgentEvent> {
     this.#beginRound(now)
   }
 
-  /** Our mapping is gone, and the path with it or not: where the peer's filter is open another one takes its place. */
-  #noteMappingDeath(pair: CandidatePair): void {
-    const ageMs = pair.seenForMs
-    if (pair === this.#selection.current && ageMs !== undefined) this.#rotation.noteDeath(ageMs)
-  }
-
   /** The round is over then; while an attempt runs it is not. */
   get #giveUpAt(): Instant | undefined {
-    return this.#state.kind === 'punching' && !this.#attempts.isRunning
-      ? this.#state.giveUpAt
-      : undefined
+    return this.#attempts.isRunning ? undefined : this.#search.giveUpAt
   }
 
   #beginRound(startAt: Instant): void {
-    this.#searchedAt = startAt
-    if (this.#state.kind === 'direct') return
-    this.#state =
-      this.#policy === 'relay'
-        ? { kind: 'relayed', reason: 'policy-relay' }
-        : { kind: 'punching', giveUpAt: this.#roundEnd(startAt) }
-  }
-
-  /** Where nothing can work the reason is known at once; what costs nothing is tried all the same. */
-  #roundEnd(startAt: Instant): Instant {
-    return this.#attempts.hopeless === undefined ? after(startAt, ROUND_MS) : startAt
+    this.#search.begin(startAt, this.#attempts.hopeless !== undefined)
   }
 
   #replan(now: Instant): void {
@@ -497,48 +369,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
     this.#replan(now)
     const startAt = this.#startAt !== undefined && this.#startAt < now ? now : this.#startAt
     const hasNew = this.#puncher.adopt(now, this.#remote, startAt)
-    if (hasNew && this.#state.kind === 'relayed') this.#beginRound(now)
-  }
-
-  #intervalFor(now: Instant, pair: CandidatePair): number {
-    return this.#matters(pair) && this.#isActive(now)
-      ? ACTIVE_HEARTBEAT_MS
-      : this.#silence.intervalMs
-  }
-
-  /** Whether it is the direct pair that carries data: its silences teach something. */
-  #isWatched(now: Instant, pair: CandidatePair): boolean {
-    if (pair.isRelay || pair !== this.#selection.current) return false
-    if (pair !== this.#watched) this.#silence.follow(now, pair.pathKind === 'direct')
-    this.#watched = pair
-    return true
-  }
-
-  /** The chosen path, and a direct one that yielded to the relay: when it is better again is to be noticed soon. */
-  #matters(pair: CandidatePair): boolean {
-    return pair === this.#selection.current || pair.wasOutdone
-  }
-
-  #isActive(now: Instant): boolean {
-    return this.#lastDataAt !== undefined && now < after(this.#lastDataAt, ACTIVE_WINDOW_MS)
-  }
-
-  /** Every pair that could carry data now; the relay is trusted until its owner says otherwise. */
-  #working(now: Instant): readonly CandidatePair[] {
-    return this.#puncher.all.filter((pair) => pair.isRelay || pair.isTrusted(now))
-  }
-
-  #reason(): PathReason {
-    switch (this.#state.kind) {
-      case 'waiting':
-        return this.#policy === 'relay' ? 'policy-relay' : 'waiting-for-introduction'
-      case 'punching':
-        return this.#hasLostDirect ? 'direct-lost' : 'punching'
-      case 'relayed':
-        return this.#state.reason
-      case 'direct':
-        return this.#selection.current?.isRelay === true ? 'direct-slower' : 'direct'
-    }
+    if (hasNew && this.#search.hasFailed) this.#beginRound(now)
   }
 
   #verdict(): PathReason {
@@ -548,7 +379,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
       local: this.#local,
       remote: this.#remote,
       targets: pairs.length,
-      hasLostDirect: this.#hasLostDirect,
+      hasLostDirect: this.#search.hasLostDirect,
       hasHeard: pairs.some((pair) => pair.wasHeard),
       hasStarved: this.#exchange.hasStarved,
       hopeless: this.#attempts.hopeless,
