@@ -37,7 +37,6 @@ const FIRST_EPHEMERAL_PORT = 40_000
 /** What a host wants of its world. */
 export interface HostFabric extends Fabric {
   note(stage: 'sent' | 'received', packet: Packet, where: string): void
-  isBlocked(packet: Packet, host: Host): boolean
 }
 
 /** A machine with interfaces, sockets and a monotonic clock that stands still while it sleeps. */

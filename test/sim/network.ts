@@ -7,6 +7,7 @@ export interface Fabric {
   readonly now: number
   plan(at: number, run: () => void): void
   drop(packet: Packet, where: string, why: string): void
+  isBlocked(packet: Packet, at: Node): boolean
 }
 
 /** Whatever has a place in a network: a host or a router. */

@@ -72,6 +72,10 @@ export class Router implements Node {
       this.#fabric.drop(packet, this.name, 'udp-blocked')
       return
     }
+    if (this.#fabric.isBlocked(packet, this)) {
+      this.#fabric.drop(packet, this.name, 'blocked')
+      return
+    }
     if (at === this.outside) this.#receiveFromOutside(packet)
     else this.#receiveFromInside(packet)
   }

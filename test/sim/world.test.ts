@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { utf8 } from '../../src/core/bytes.ts'
 import type { Endpoint } from '../../src/core/endpoint.ts'
 import { after, type Instant } from '../../src/core/instant.ts'
 import { type Machine, type SocketId, socketNamed, type Transmit } from '../../src/core/machine.ts'
@@ -219,6 +220,36 @@ describe('World', () => {
       heard.map(({ text }) => text),
       ['re: heard'],
     )
+  })
+
+  it('blocks what a host sends to a network before its NAT learns of it', () => {
+    const world = new World(1)
+    const home = world.router('home', { addresses: ['198.51.100.1'], nat: natKinds.portRestricted })
+    const alice = world.host('alice', { addresses: ['192.0.2.1'] })
+    const bob = world.host('bob', { behind: home, addresses: ['192.168.1.5'] })
+    const heard: string[] = []
+    const listen = (_: Endpoint, bytes: Uint8Array): void => {
+      heard.push(Buffer.from(bytes).toString())
+    }
+    const ofAlice = world.open(alice, { port: 7000 }, () => undefined)
+    const ofBob = world.open(bob, { port: 7000 }, listen)
+    ofBob.send({ family: 4, address: '192.0.2.1', port: 7000 }, utf8('opens the way'))
+    world.runFor(100)
+
+    const lostAt: string[] = []
+    world.tap((stage, _, where) => {
+      if (stage === 'dropped') lostAt.push(where)
+    })
+
+    world.block(alice, home, false)
+    ofAlice.send({ family: 4, address: '198.51.100.1', port: 7000 }, utf8('lost'))
+    world.runFor(100)
+    world.unblock(alice, home)
+    ofAlice.send({ family: 4, address: '198.51.100.1', port: 7000 }, utf8('heard'))
+    world.runFor(100)
+
+    assert.deepEqual(heard, ['heard'])
+    assert.deepEqual(lostAt, ['home'])
   })
 
   it('moves a host to another network, where its old address is no longer its own', () => {

@@ -16,7 +16,7 @@ import type { Instant } from '../../src/core/instant.ts'
 import { forEachDatagram, type Machine, type SocketId } from '../../src/core/machine.ts'
 import { EventQueue } from './event-queue.ts'
 import { Host, type SimHandler, type SimSocket, type SimSocketOptions } from './host.ts'
-import { Attachment, type LinkPair, Network } from './network.ts'
+import { Attachment, type LinkPair, Network, type Node } from './network.ts'
 import type { Packet } from './packet.ts'
 import { Router, type RouterOptions } from './router.ts'
 import { SeededRandom } from './seeded-random.ts'
@@ -137,13 +137,18 @@ export class World {
     for (const running of this.#running) if (running.host === host) running.drain()
   }
 
-  /** From now on nothing that `from` sends reaches `to`; with `both`, nor the other way. */
-  block(from: Host, to: Host, both = true): void {
+  /**
+   * From now on nothing that `from` sends reaches `to`; with `both`, nor the other way. Where `to` is a router, it is lost
+   * before that, so that no NAT learns of it.
+   */
+  block(from: Host, to: Host, both?: boolean): void
+  block(from: Host, to: Router, both: false): void
+  block(from: Node, to: Node, both = true): void {
     this.#blocked.add(`${from.name} ${to.name}`)
-    if (both) this.block(to, from, false)
+    if (both) this.#blocked.add(`${to.name} ${from.name}`)
   }
 
-  unblock(from: Host, to: Host): void {
+  unblock(from: Host, to: Node): void {
     this.#blocked.delete(`${from.name} ${to.name}`)
     this.#blocked.delete(`${to.name} ${from.name}`)
   }
@@ -190,8 +195,8 @@ export class World {
     this.note('dropped', packet, where, why)
   }
 
-  isBlocked(packet: Packet, host: Host): boolean {
-    return this.#blocked.has(`${packet.origin} ${host.name}`)
+  isBlocked(packet: Packet, { name }: Node): boolean {
+    return this.#blocked.has(`${packet.origin} ${name}`)
   }
 
   #step(): void {
