@@ -6,7 +6,8 @@
  * hardly notice.
  *
  * The newest goes first. Who has waited longest has given up soonest, and whoever only holds a place holds it for nothing.
- * Waiting costs a socket that is not read.
+ * Waiting costs a socket that is not read. So a server that starts can listen before it is ready: who comes waits in the
+ * queue, instead of being refused and coming again at a time that only chance knows.
  */
 import type { Socket } from 'node:net'
 
@@ -20,10 +21,21 @@ export class HandshakeQueue {
   readonly #begin: (socket: Socket) => void
   readonly #waiting: Socket[] = [] // ≤ MOST_WAITING, in the order in which they came
   #isScheduled = false
+  #isHeld: boolean
 
-  /** `begin` is called with each connection when it is its turn; not with those that have gone by then. */
-  constructor(begin: (socket: Socket) => void) {
+  /**
+   * `begin` is called with each connection when it is its turn; not with those that have gone by then. Held, all wait
+   * until `admit` is called.
+   */
+  constructor(begin: (socket: Socket) => void, { isHeld = false } = {}) {
     this.#begin = begin
+    this.#isHeld = isHeld
+  }
+
+  /** From now on they get in. */
+  admit(): void {
+    this.#isHeld = false
+    this.#schedule()
   }
 
   /** `socket` is paused. Where too many wait, the one that has waited longest is closed. */
@@ -39,14 +51,14 @@ export class HandshakeQueue {
   }
 
   #schedule(): void {
-    if (this.#isScheduled) return
+    if (this.#isScheduled || this.#isHeld || this.#waiting.length === 0) return
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
       for (const socket of this.#waiting.splice(-MOST_A_TURN).reverse()) {
         if (!socket.destroyed) this.#begin(socket)
       }
-      if (this.#waiting.length > 0) this.#schedule()
+      this.#schedule()
     })
   }
 }

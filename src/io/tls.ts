@@ -1,7 +1,20 @@
 /** TLS 1.3 streams: no older version, no plaintext, a certificate that is pinned or checked against the system's authorities. */
 import { once } from 'node:events'
-import { createServer as createTcpServer, isIP, type Server, type Socket } from 'node:net'
-import { connect, createServer, type TlsOptions, type TLSSocket } from 'node:tls'
+import {
+  connect as connectTcp,
+  createServer as createTcpServer,
+  isIP,
+  type Server,
+  type Socket,
+} from 'node:net'
+import {
+  connect,
+  createSecureContext,
+  createServer,
+  type SecureContext,
+  type TlsOptions,
+  type TLSSocket,
+} from 'node:tls'
 import { certificatePin } from '../crypto/certificate-pin.ts'
 import { equalBytes } from '../core/bytes.ts'
 import { Crowd, type CrowdMember } from '../core/crowd.ts'
@@ -39,6 +52,8 @@ export interface ConnectTls {
   readonly alpn: string
   readonly timeoutMs: number
   readonly proxy?: HttpProxy
+  /** Where what servers give to come back by is kept; without it, in the process's own place. */
+  readonly tickets?: TlsTickets
 }
 
 /**
@@ -49,13 +64,14 @@ export interface ConnectTls {
 export async function connectTls(wanted: ConnectTls): Promise<SecureStream> {
   const where = `${wanted.host}:${wanted.port}`
   const signal = AbortSignal.timeout(wanted.timeoutMs)
-  const carrier = await throughProxy(wanted, where, signal)
+  const { tickets = ownTickets } = wanted
+  const carrier = await carrierTo(wanted, where, signal)
   const ticket = tickets.take(wanted)
   const socket = connect({
-    ...(carrier === undefined ? { host: wanted.host, port: wanted.port } : { socket: carrier }),
+    socket: carrier,
+    secureContext: clientContext(),
     ...(isIP(wanted.host) === 0 ? { servername: wanted.host } : {}),
     ALPNProtocols: [wanted.alpn],
-    minVersion: 'TLSv1.3',
     rejectUnauthorized: wanted.pin === undefined,
     ...(ticket === undefined ? {} : { session: ticket }),
   })
@@ -66,7 +82,7 @@ export async function connectTls(wanted: ConnectTls): Promise<SecureStream> {
   } catch (error) {
     socket.on('error', () => undefined)
     socket.destroy()
-    carrier?.destroy()
+    carrier.destroy()
     throw connectError(where, error)
   }
   socket.setNoDelay(true) // what is written are whole messages and datagrams: nothing is gained by waiting
@@ -90,19 +106,37 @@ export async function connectTls(wanted: ConnectTls): Promise<SecureStream> {
   return asSecureStream(socket)
 }
 
-const tickets = new TlsTickets()
+const ownTickets = new TlsTickets()
 
-async function throughProxy(
+let sharedContext: SecureContext | undefined
+
+/** One for all connections of the process: to read the system's authorities anew for each costs more than a handshake. */
+function clientContext(): SecureContext {
+  sharedContext ??= createSecureContext({ minVersion: 'TLSv1.3' })
+  return sharedContext
+}
+
+/** TCP alone first: where nobody listens, nothing of TLS is made in vain. */
+async function carrierTo(
   { host, port, proxy }: ConnectTls,
   where: string,
   signal: AbortSignal,
-): Promise<Socket | undefined> {
-  if (proxy === undefined) return undefined
+): Promise<Socket> {
+  if (proxy !== undefined) {
+    try {
+      return await connectThroughProxy(proxy, { host, port }, signal)
+    } catch (error) {
+      throw connectError(`${where}" through the proxy "${proxy.host}:${proxy.port}`, error)
+    }
+  }
+  const socket = connectTcp({ host, port })
   try {
-    return await connectThroughProxy(proxy, { host, port }, signal)
+    await once(socket, 'connect', { signal })
+    return socket
   } catch (error) {
-    const by = `${where}" through the proxy "${proxy.host}:${proxy.port}`
-    throw connectError(by, error)
+    socket.on('error', () => undefined)
+    socket.destroy()
+    throw connectError(where, error)
   }
 }
 
@@ -121,11 +155,15 @@ export interface ListenTls {
   readonly alpn: readonly string[]
   /** Kept by whoever wants clients to resume after a restart. */
   readonly tickets?: TicketSettings
+  /** Whoever comes waits until `admit` is called: for a server that is not ready yet. */
+  readonly isHeld?: boolean
   readonly onStream: (stream: SecureStream, alpn: string) => void
 }
 
 export interface TlsListener {
   readonly local: Endpoint
+  /** Lets those in who were held. */
+  admit(): void
   /** For handshakes from now on. @throws when the two do not belong together. */
   setCertificate(pem: Pick<ListenTls, 'certificatePem' | 'keyPem'>): void
   /** For tickets from now on; those of older keys lead to a whole handshake. */
@@ -144,7 +182,7 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
   })
   limitHandshakes(server)
-  const queue = new HandshakeQueue((socket) => server.emit('connection', socket))
+  const queue = new HandshakeQueue((socket) => server.emit('connection', socket), options)
   const listener = createTcpServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => undefined) // it is closed then; once its handshake has begun, TLS tells
     queue.add(socket)
@@ -167,6 +205,9 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
   listener.on('error', () => undefined) // EMFILE while accepting: those clients try again
   return {
     local: endpointOf(listener.address()),
+    admit: () => {
+      queue.admit()
+    },
     setCertificate: (pem) => {
       const keys = server.getTicketKeys() // a new context would begin with those of the start
       server.setSecureContext(contextOf({ ...options, ...pem }))

@@ -34,70 +34,112 @@ export interface CheckOptions {
   /** How long it may take; without it, as long as it takes. */
   readonly withinMs?: number
   readonly mends: boolean
-  readonly onRepair: (repair: StoreRepair) => void
 }
 
-/** @throws HollerError `STORE_UNUSABLE`, `ALREADY_RUNNING` */
+/** The server's own from here on; it is of use when it is `ready`. @throws HollerError `STORE_UNUSABLE`, `ALREADY_RUNNING` */
 export async function openStore(
   directory: DataDirectory,
-  {
-    clock,
-    logger,
-    wrap = (store) => store,
-  }: {
-    readonly clock: Clock
-    readonly logger: Logger
-    /** What stands between the records and the disk. */
-    readonly wrap?: (store: Store) => Store
-  },
-): Promise<ServerStore> {
+  { clock, logger }: StoreAtStartOptions,
+): Promise<StoreAtStart> {
   const repairs: StoreRepair[] = [] // ≤ 2
-  const { store, report } = await openChecked(directory.storePath, {
-    clock,
-    withinMs: CHECK_AT_START_MS,
-    mends: true,
-    onRepair: (repair) => repairs.push(repair),
-  })
-  try {
-    await tell({ directory, clock, logger, repairs, report })
-  } catch (error) {
-    await store.close()
-    throw error
-  }
-  const told = new Set<string>() // ≤ MOST_TOLD
-  return await openServerStore(wrap(store), STORE_LIMITS, (key) => {
-    if (told.has(key) || told.size >= MOST_TOLD) return
-    told.add(key)
-    logger.error(`${wordsOf(key)} is damaged, and was passed over`, { key })
-  })
+  const unchecked = await UncheckedStore.open(directory.storePath, (repair) => repairs.push(repair))
+  return new StoreAtStart(unchecked, { directory, clock, logger, repairs })
 }
 
-/** Opens and looks through a store; what cannot be read to its end is repaired and looked through again. */
-export async function openChecked(path: string, options: CheckOptions): Promise<CheckedStore> {
-  const { onRepair } = options
-  const store = await openLevelStore(path, { onRepair })
+interface StoreAtStartOptions {
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Opening is soon done; looking it through takes seconds where there is much in it. */
+export class StoreAtStart {
+  readonly #unchecked: UncheckedStore
+  readonly #found: Omit<Found, 'report'>
+  #store: ServerStore | undefined
+
+  constructor(unchecked: UncheckedStore, found: Omit<Found, 'report'>) {
+    this.#unchecked = unchecked
+    this.#found = found
+  }
+
+  /** Looked through, mended, and told of. `wrap` makes what stands between the records and the disk. */
+  async ready(wrap = (store: Store): Store => store): Promise<ServerStore> {
+    const { clock, logger } = this.#found
+    const { store, report } = await this.#unchecked.check({
+      clock,
+      withinMs: CHECK_AT_START_MS,
+      mends: true,
+    })
+    await tell({ ...this.#found, report })
+    const told = new Set<string>() // ≤ MOST_TOLD
+    this.#store = await openServerStore(wrap(store), STORE_LIMITS, (key) => {
+      if (told.has(key) || told.size >= MOST_TOLD) return
+      told.add(key)
+      logger.error(`${wordsOf(key)} is damaged, and was passed over`, { key })
+    })
+    return this.#store
+  }
+
+  async close(): Promise<void> {
+    await (this.#store ?? this.#unchecked).close()
+  }
+}
+
+/** Opens and looks through a store. @throws HollerError `STORE_UNUSABLE`, `ALREADY_RUNNING`; nothing stays open then. */
+export async function openChecked(
+  path: string,
+  { onRepair, ...options }: CheckOptions & { readonly onRepair: OnRepair },
+): Promise<CheckedStore> {
+  const unchecked = await UncheckedStore.open(path, onRepair)
   try {
-    return { store, report: await check(store, options) }
+    return await unchecked.check(options)
   } catch (error) {
-    await store.close()
-    const why = error instanceof Error ? error.message : String(error)
-    // A disk that does not answer is not mended by writing to it.
-    if (/Input\/output error|No space left/.test(why)) {
-      throw new HollerError('STORE_UNUSABLE', `Cannot read the store in "${path}": ${why}`, {
-        cause: error,
-      })
+    await unchecked.close()
+    throw error
+  }
+}
+
+type OnRepair = (repair: StoreRepair) => void
+
+class UncheckedStore {
+  readonly #path: string
+  readonly #onRepair: OnRepair
+  #store: Store
+
+  static async open(path: string, onRepair: OnRepair): Promise<UncheckedStore> {
+    return new UncheckedStore(path, onRepair, await openLevelStore(path, { onRepair }))
+  }
+
+  private constructor(path: string, onRepair: OnRepair, store: Store) {
+    this.#path = path
+    this.#onRepair = onRepair
+    this.#store = store
+  }
+
+  /** What cannot be read to its end is repaired and looked through again. */
+  async check(options: CheckOptions): Promise<CheckedStore> {
+    try {
+      return { store: this.#store, report: await check(this.#store, options) }
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      // A disk that does not answer is not mended by writing to it.
+      if (/Input\/output error|No space left/.test(why)) {
+        throw new HollerError(
+          'STORE_UNUSABLE',
+          `Cannot read the store in "${this.#path}": ${why}`,
+          {
+            cause: error,
+          },
+        )
+      }
+      await this.#store.close()
+      this.#store = await openLevelStore(this.#path, { onRepair: this.#onRepair, damage: why })
+      return { store: this.#store, report: await check(this.#store, options) }
     }
-    const repaired = await openLevelStore(path, { onRepair, damage: why })
-    return { store: repaired, report: await checkOrClose(repaired, options) }
   }
-}
 
-async function checkOrClose(store: Store, options: CheckOptions): Promise<IntegrityReport> {
-  try {
-    return await check(store, options)
-  } catch (error) {
-    await store.close()
-    throw error
+  async close(): Promise<void> {
+    await this.#store.close()
   }
 }
 
@@ -112,13 +154,15 @@ async function check(
   })
 }
 
-async function tell(found: {
+interface Found {
   readonly directory: DataDirectory
   readonly clock: Clock
   readonly logger: Logger
   readonly repairs: readonly StoreRepair[]
   readonly report: IntegrityReport
-}): Promise<void> {
+}
+
+async function tell(found: Found): Promise<void> {
   const { directory, clock, logger, repairs, report } = found
   for (const repair of repairs) logger.error(wordsOfRepair(repair), { ...repair })
   for (const { what, how, done, key } of report.findings.slice(0, LOGGED)) {

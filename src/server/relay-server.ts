@@ -6,12 +6,12 @@
 import { formatEndpoint } from '../core/endpoint.ts'
 import { HollerError } from '../core/holler-error.ts'
 import { certificatePin } from '../crypto/certificate-pin.ts'
-import { listenTls } from '../io/tls.ts'
 import { RELAY_ALPN } from '../protocol/relay/frames.ts'
 import { formatRelayLink, relayIdOf } from '../protocol/relay/link.ts'
-import { type GivenCertificate, givenTlsIdentity } from './certificate.ts'
+import type { GivenCertificate } from './certificate.ts'
 import { DataDirectory, LINK_FILE } from './data-directory.ts'
-import { type HostPort, resolveHostPort } from './host-port.ts'
+import { Entrance } from './entrance.ts'
+import type { HostPort } from './host-port.ts'
 import { RelayOperation } from './relay-operation.ts'
 import type { RunningServer } from './server.ts'
 import { ServerTime } from './server-time.ts'
@@ -29,7 +29,6 @@ import {
 } from './startup.ts'
 import { StunWitness } from './stun-witness.ts'
 import { Tally } from './tally.ts'
-import { TlsTicketKeys } from './tls-ticket-keys.ts'
 
 export interface RelayServerOptions extends ListeningOptions {
   /** Ed25519 public keys of the servers whose tickets it takes. */
@@ -52,8 +51,9 @@ async function start(options: RelayServerOptions, opened: Opened): Promise<Runni
   const { clock, random, logger } = options
   const directory = new DataDirectory(options.dataDirectory)
   await directory.prepare()
-  let tls = await identityOf(options.certificate, directory, clock)
-  const pin = tls.pin ?? certificatePin(tls.certificatePem)
+  const outside = outsideOf(options)
+  const identity = await identityOf(options.certificate, directory, clock)
+  const pin = identity.pin ?? certificatePin(identity.certificatePem)
   if (pin === undefined) throw new HollerError('CONFIG_INVALID', 'The certificate has no key')
   const udpSockets = await openUdp(options, opened)
   const tally = new Tally()
@@ -65,47 +65,40 @@ async function start(options: RelayServerOptions, opened: Opened): Promise<Runni
     options,
     opened,
   })
-  const wanted = await resolveHostPort(options.listen)
-  const tlsTickets = await TlsTicketKeys.open(directory, outsideOf(options))
-  const listener = await listenTls({
-    address: wanted.address,
-    port: wanted.port,
-    certificatePem: tls.certificatePem,
-    keyPem: tls.keyPem,
-    tickets: tlsTickets.settings,
+  const entrance = await Entrance.open({
+    listen: options.listen,
     alpn: [RELAY_ALPN],
-    onStream: (stream) => {
-      tally.add('handshakes', stream.channel.isResumed ? 'resumed' : 'whole')
-      door.accept(stream)
-    },
+    ...{ identity, directory, outside },
   })
-  const endRenewal = tlsTickets.renewFor(listener)
   opened.add(async () => {
-    endRenewal()
-    const closed = listener.close()
+    const closed = entrance.close()
     door.close()
     await noLongerThan(clock, CLOSE_WITHIN_MS, closed)
   })
-  const tcp = listener.local
+  const tcp = entrance.local
   const udp = [...udpSockets.sockets.values()].map(({ local }) => local)
   const host = hostOf(options, tcp)
   const link = formatRelayLink({ host, port: tcp.port, udpPort: udp[0]?.port ?? 0, pin })
   await directory.write(LINK_FILE, `${link}\n`)
   const operation = await RelayOperation.open({
-    outside: outsideOf(options),
+    outside,
     link,
     version: options.version ?? '',
     tally,
     udpStats: () => service.stats,
-    certificateEndsAtMs: () => tls.notAfterMs,
+    certificateEndsAtMs: () => entrance.identity.notAfterMs,
     stopAccepting: () => {
       service.drainRelay()
-      void listener.close() // its end is waited for when everything ends
+      void entrance.close() // its end is waited for when everything ends
     },
     ...(options.adminSocket === undefined ? {} : { adminSocket: options.adminSocket }),
     ...(options.metrics === undefined ? {} : { metricsAt: options.metrics }),
   })
   opened.add(() => operation.close())
+  entrance.admit((stream) => {
+    tally.add('handshakes', stream.channel.isResumed ? 'resumed' : 'whole')
+    door.accept(stream)
+  })
   logger.info('relaying', { tcp: formatEndpoint(tcp), udp: udp.map(formatEndpoint) })
   return {
     link,
@@ -113,9 +106,7 @@ async function start(options: RelayServerOptions, opened: Opened): Promise<Runni
     udp,
     ...(operation.metricsAt === undefined ? {} : { metrics: operation.metricsAt }),
     reload: async ({ certificate }) => {
-      if (certificate === undefined) return
-      tls = await givenTlsIdentity(certificate)
-      listener.setCertificate(tls)
+      if (certificate !== undefined) await entrance.takeCertificate(certificate)
     },
     drained: operation.drained,
     close: () => opened.close(),

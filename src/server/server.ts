@@ -7,15 +7,15 @@ import { formatEndpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import { type Identity, identityFromSeed } from '../crypto/identity.ts'
 import type { SecureStream } from '../io/byte-stream.ts'
-import { listenTls } from '../io/tls.ts'
 import { RELAY_ALPN } from '../protocol/relay/frames.ts'
 import { formatServerLink, SESSION_ALPN } from '../protocol/server/link.ts'
 import { formatTicketKey, type RelayLink } from '../protocol/relay/link.ts'
 import { Accounts } from './accounts.ts'
 import { advertisedUdp } from './advertised.ts'
-import { type GivenCertificate, givenTlsIdentity } from './certificate.ts'
+import type { GivenCertificate } from './certificate.ts'
 import { DataDirectory, LINK_FILE, TICKET_KEY_FILE } from './data-directory.ts'
-import { addressesOf, type HostPort, resolveHostPort } from './host-port.ts'
+import { Entrance } from './entrance.ts'
+import { addressesOf, type HostPort } from './host-port.ts'
 import { LoginThrottle } from './login-throttle.ts'
 import { Metrics } from './metrics.ts'
 import { openStore } from './open-store.ts'
@@ -40,7 +40,6 @@ import { measuredStore } from './store/measured-store.ts'
 import type { ServerStore } from './store/server-store.ts'
 import { StunWitness } from './stun-witness.ts'
 import { Switchboard } from './switchboard.ts'
-import { TlsTicketKeys } from './tls-ticket-keys.ts'
 
 export interface ServerOptions extends ListeningOptions {
   /** Relays elsewhere, which take this server's tickets. */
@@ -83,16 +82,24 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
   const directory = new DataDirectory(options.dataDirectory)
   const metrics = new Metrics()
   await directory.prepare()
-  const store = await openStore(directory, {
-    clock,
-    logger,
-    wrap: (kept) => measuredStore(kept, clock, (operation, ms) => metrics.storeDone(operation, ms)),
+  const outside = outsideOf(options)
+  const storeAtStart = await openStore(directory, { clock, logger })
+  opened.add(() => storeAtStart.close())
+  const entrance = await Entrance.open({
+    listen: options.listen,
+    identity: await identityOf(options.certificate, directory, clock),
+    alpn: [SESSION_ALPN, RELAY_ALPN],
+    ...{ directory, outside },
   })
-  opened.add(() => store.close())
-  let tls = await identityOf(options.certificate, directory, clock)
+  opened.add(async () => {
+    void entrance.close() // the port is free at once; whose streams stand is waited for below
+    await Promise.resolve()
+  })
+  const store = await storeAtStart.ready((kept) =>
+    measuredStore(kept, clock, (operation, ms) => metrics.storeDone(operation, ms)),
+  )
   let { isRegistrationOpen } = options
   const relayKeys = await relayKeysOf(store, random)
-  const outside = outsideOf(options)
 
   const udpSockets = await openUdp(options, opened)
   const witness = new StunWitness(random.bytes(32))
@@ -133,34 +140,18 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     await Promise.resolve()
   })
   await switchboard.open()
-  const wanted = await resolveHostPort(options.listen)
-  const tlsTickets = await TlsTicketKeys.open(directory, outside)
-  const listener = await listenTls({
-    address: wanted.address,
-    port: wanted.port,
-    certificatePem: tls.certificatePem,
-    keyPem: tls.keyPem,
-    tickets: tlsTickets.settings,
-    alpn: [SESSION_ALPN, RELAY_ALPN],
-    onStream: (stream, alpn) => {
-      switchboard.tally.add('handshakes', stream.channel.isResumed ? 'resumed' : 'whole')
-      if (alpn === RELAY_ALPN) door.accept(stream)
-      else switchboard.accept(stream)
-    },
-  })
-  const endRenewal = tlsTickets.renewFor(listener)
   opened.add(async () => {
-    endRenewal()
-    const closed = listener.close() // resolves when the last stream has closed
+    const closed = entrance.close() // resolves when the last stream has closed
     switchboard.close()
     door.close()
     await noLongerThan(clock, CLOSE_WITHIN_MS, closed)
   })
-  const tcp = listener.local
+  const tcp = entrance.local
+  const { pin } = entrance.identity
   const link = formatServerLink({
     host: hostOf(options, tcp),
     port: tcp.port,
-    ...(tls.pin === undefined ? {} : { pin: tls.pin }),
+    ...(pin === undefined ? {} : { pin }),
   })
   await directory.write(LINK_FILE, `${link}\n`)
   await directory.write(TICKET_KEY_FILE, `${formatTicketKey(relayKeys.signer.publicKey)}\n`)
@@ -173,12 +164,17 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     udpStats: () => service.stats,
     isRegistrationOpen: () => isRegistrationOpen,
     metrics,
-    certificateEndsAtMs: () => tls.notAfterMs,
-    stopAccepting: () => void listener.close(), // its end is waited for when everything ends
+    certificateEndsAtMs: () => entrance.identity.notAfterMs,
+    stopAccepting: () => void entrance.close(), // its end is waited for when everything ends
     ...(options.adminSocket === undefined ? {} : { adminSocket: options.adminSocket }),
     ...(options.metrics === undefined ? {} : { metricsAt: options.metrics }),
   })
   opened.add(() => operation.close())
+  entrance.admit((stream, alpn) => {
+    switchboard.tally.add('handshakes', stream.channel.isResumed ? 'resumed' : 'whole')
+    if (alpn === RELAY_ALPN) door.accept(stream)
+    else switchboard.accept(stream)
+  })
   logger.info('listening', { tcp: formatEndpoint(tcp), udp: udp.map(formatEndpoint) })
   return {
     link,
@@ -186,10 +182,7 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
     udp,
     ...(operation.metricsAt === undefined ? {} : { metrics: operation.metricsAt }),
     reload: async (settings) => {
-      if (settings.certificate !== undefined) {
-        tls = await givenTlsIdentity(settings.certificate)
-        listener.setCertificate(tls)
-      }
+      if (settings.certificate !== undefined) await entrance.takeCertificate(settings.certificate)
       isRegistrationOpen = settings.isRegistrationOpen
     },
     drained: operation.drained,

@@ -45,6 +45,21 @@ describe('HandshakeQueue', () => {
     assert.deepEqual(begun, [there])
   })
 
+  it('begins nothing while it is held, and then the newest first', async () => {
+    const held = new HandshakeQueue((socket) => begun.push(socket), { isHeld: true })
+    const [first, second] = [new Socket(), new Socket()]
+    held.add(first)
+    held.add(second)
+
+    await turn()
+    await turn()
+    assert.equal(begun.length, 0)
+    held.admit()
+    await turn()
+
+    assert.deepEqual(begun, [second, first])
+  })
+
   it('closes who has waited longest where more than 4,096 wait', () => {
     const sockets = add(4_098)
 

@@ -200,6 +200,28 @@ describe('connectTls() and listenTls()', () => {
     await once(socket, 'close')
   })
 
+  it('lets who comes too early wait until it is ready', async () => {
+    const held = await listenTls({
+      ...{ address: '127.0.0.1', port: 0, alpn: [ALPN], isHeld: true },
+      ...{ certificatePem: certificate.cert, keyPem: certificate.private },
+      onStream: (stream) => stream.onBytes(() => undefined), // it closes with the client
+    })
+    let isIn = false
+    const early = connectTls({ ...target(), port: held.local.port, pin }).then((stream) => {
+      isIn = true
+      return stream
+    })
+    // What is done elsewhere meanwhile would have been enough for it.
+    for (let count = 0; count < 5; count++) (await connectTls({ ...target(), pin })).destroy()
+    const wasIn = isIn
+
+    held.admit()
+    const client = await early
+    client.destroy()
+    await held.close()
+    assert.equal(wasIn, false)
+  })
+
   it('says that nothing listens there', async () => {
     await listener.close()
 

@@ -41,7 +41,7 @@ describe('openStore()', () => {
     await inTemporaryDirectory(async (directory) => {
       const data = await filled(directory)
 
-      const store = await openStore(data, outside)
+      const store = await (await openStore(data, outside)).ready()
 
       assert.equal((await store.mail.waiting(ALICE)).messages, WAITING)
       assert.deepEqual(await readdir(directory), ['store'])
@@ -54,7 +54,7 @@ describe('openStore()', () => {
       const data = await filled(directory)
       await truncate(await fileOf(data, /^MANIFEST/))
 
-      const store = await openStore(data, outside)
+      const store = await (await openStore(data, outside)).ready()
 
       assert.equal((await store.mail.read(ALICE, 0, { messages: 99, bytes: 1e6 })).length, WAITING)
       const report = await reportOf(directory)
@@ -78,12 +78,12 @@ describe('openStore()', () => {
           await writeFile(table, bytes)
         }
 
-        const store = await openStore(data, outside)
+        const store = await (await openStore(data, outside)).ready()
         await contentsOf(store)
         await store.close()
 
         assert.ok(existsSync(join(directory, DAMAGE_FILE)), `seed ${seed}`)
-        const again = await openStore(data, outside)
+        const again = await (await openStore(data, outside)).ready()
         await contentsOf(again)
         await again.close()
       })

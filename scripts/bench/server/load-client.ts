@@ -2,6 +2,7 @@
 import { driveLink, type LinkDriver } from '../../../src/io/drive-link.ts'
 import { systemRandom } from '../../../src/io/random.ts'
 import { systemClock } from '../../../src/io/system-clock.ts'
+import { TlsTickets } from '../../../src/io/tls-tickets.ts'
 import { connectTls } from '../../../src/io/tls.ts'
 import { type ServerLinkAddress, SESSION_ALPN } from '../../../src/protocol/server/link.ts'
 import type { ServerLinkEvent } from '../../../src/tcp/server-link-event.ts'
@@ -44,9 +45,11 @@ export class LoadClient {
       client: 'bench/1',
       random: systemRandom,
     })
+    const tickets = new TlsTickets() // each its own, as daemons on machines of their own have
+    const wanted = { ...address, alpn: SESSION_ALPN, timeoutMs: CONNECT_MS, tickets }
     this.#driver = driveLink(this.#machine, {
       clock: systemClock,
-      connect: () => connectTls({ ...address, alpn: SESSION_ALPN, timeoutMs: CONNECT_MS }),
+      connect: () => connectTls(wanted),
       onEvent: (event) => this.#handle(event),
     })
   }

@@ -16,7 +16,7 @@ import { FIRST_ACCOUNT_NUMBER } from '../handle.ts'
 import { printable } from '../printable.ts'
 import { lastNumberOf, sortable } from './keys.ts'
 import { ageRecord, indexRecord, nextRecord } from './mail-records.ts'
-import { isIntact, putRecord, readRecord } from './record.ts'
+import { isIntact, putRecord, readIntact } from './record.ts'
 import { accountKey, accountRecord, handleRecord, rosterRecord } from './server-records.ts'
 
 /** Where damaged records are kept; the check passes them over. */
@@ -168,7 +168,7 @@ class IntegrityCheck {
     return !this.#isComplete
   }
 
-  /** Remembers what other records are judged by. `false` when an intact record makes no sense. */
+  /** Remembers what other records are judged by. `false` when the record, which is intact, makes no sense. */
   #seen(key: string, value: Uint8Array): boolean {
     const kind = key.split('/', 1)[0] ?? ''
     try {
@@ -187,14 +187,14 @@ class IntegrityCheck {
           break
         case 'mail-index':
           this.#lastMail = Math.max(this.#lastMail, lastNumberOf(key))
-          this.#oldestAgeMs = Math.max(this.#oldestAgeMs, readRecord(indexRecord, key, value).ageMs)
+          this.#oldestAgeMs = Math.max(this.#oldestAgeMs, readIntact(indexRecord, key, value).ageMs)
           break
         case 'mail-age':
-          this.#counters.set(key, readRecord(ageRecord, key, value).ms)
+          this.#counters.set(key, readIntact(ageRecord, key, value).ms)
           break
         case 'mail-next':
         case 'next-number':
-          this.#counters.set(key, readRecord(nextRecord, key, value).next)
+          this.#counters.set(key, readIntact(nextRecord, key, value).next)
           break
         default:
       }
@@ -205,7 +205,7 @@ class IntegrityCheck {
   }
 
   #seenAccount(key: string, value: Uint8Array): void {
-    const { number, handle } = readRecord(accountRecord, key, value)
+    const { number, handle } = readIntact(accountRecord, key, value)
     this.#lastAccount = Math.max(this.#lastAccount, number)
     if (this.#handles.size >= MOST_WAITING) return
     this.#handles.set(number, handle)
@@ -217,7 +217,7 @@ class IntegrityCheck {
    * where there are devices without an account, it was lost.
    */
   #seenHandle(key: string, value: Uint8Array): void {
-    const { number } = readRecord(handleRecord, key, value)
+    const { number } = readIntact(handleRecord, key, value)
     this.#lastAccount = Math.max(this.#lastAccount, number)
     const handle = key.slice('handle/'.length)
     if (this.#handles.get(number) === handle) this.#handles.delete(number)
@@ -232,7 +232,7 @@ class IntegrityCheck {
     const side = {
       whose: Number(whose),
       of: Number(of),
-      state: readRecord(rosterRecord, key, value).state,
+      state: readIntact(rosterRecord, key, value).state,
     }
     const pair = [side.whose, side.of].sort((a, b) => a - b).join('/')
     const other = this.#sides.get(pair)

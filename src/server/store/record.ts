@@ -3,7 +3,7 @@
  * key is as damaged as one whose bytes have changed: LevelDB's own checksums are of blocks, and not checked on read.
  */
 import { z } from 'zod'
-import { concatBytes, equalBytes, toBase64, utf8 } from '../../core/bytes.ts'
+import { asBuffer, concatBytes, equalBytes, toBase64, utf8 } from '../../core/bytes.ts'
 import { HollerError } from '../../core/holler-error.ts'
 import type { StoreChange } from '../../core/store.ts'
 import { sha256 } from '../../crypto/hash.ts'
@@ -35,9 +35,18 @@ export function readRecord<S extends z.ZodType>(
   bytes: Uint8Array,
 ): z.output<S> {
   if (!isIntact(key, bytes)) throw damaged(key)
+  return readIntact(schema, key, bytes)
+}
+
+/** The same for bytes of which `isIntact` has been seen. @throws HollerError `STORE_UNUSABLE` when they do not fit the schema. */
+export function readIntact<S extends z.ZodType>(
+  schema: S,
+  key: string,
+  bytes: Uint8Array,
+): z.output<S> {
   const json = bytes.subarray(CHECKSUM_BYTES)
   try {
-    return z.decode(schema, JSON.parse(Buffer.from(json).toString('utf8')) as z.input<S>)
+    return z.decode(schema, JSON.parse(asBuffer(json).toString('utf8')) as z.input<S>)
   } catch (error) {
     throw damaged(key, error)
   }

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod'
 import type { Store, StoreChange, StoreRange } from '../../core/store.ts'
-import { isIntact, readRecord, storeFailure, type StorePut } from './record.ts'
+import { isIntact, readIntact, readRecord, storeFailure, type StorePut } from './record.ts'
 
 /** Told of a damaged record that was passed over. */
 export type OnDamage = (key: string) => void
@@ -59,7 +59,7 @@ export class Records {
   ): AsyncIterable<{ readonly key: string; readonly value: z.output<S> }> {
     try {
       for await (const [key, bytes] of this.#store.range(range)) {
-        if (isIntact(key, bytes)) yield { key, value: readRecord(schema, key, bytes) }
+        if (isIntact(key, bytes)) yield { key, value: readIntact(schema, key, bytes) }
         else this.#onDamage(key)
       }
     } catch (error) {
