@@ -12,13 +12,14 @@ import type { Random } from '../core/random.ts'
 import type { Candidate } from '../protocol/server/messages.ts'
 import type { NatProfile } from '../protocol/server/nat-profile.ts'
 import { Attempt, type SocketEvent } from './attempt.ts'
+import { type AttemptRecord, AttemptRecords, type AttemptVerdict } from './attempt-records.ts'
 import { attestedEndpoint, isFixed, type NatSide, natSideOf } from './nat-side.ts'
 import type { Path } from './path.ts'
 import type { ProbeRole } from './probe.ts'
 import type { ProbeExchange } from './probe-exchange.ts'
 import type { AttemptSubject, PunchBudget } from './punch-budget.ts'
 import { type PunchNote, sameStrategy } from './punch-note.ts'
-import { chooseStrategy, type Hopeless, type Strategy, type StrategyKind } from './strategy.ts'
+import { chooseStrategy, type Hopeless, type Strategy } from './strategy.ts'
 
 /** Where plain probes should do, or not everything is known, they have had their chance by then. */
 const PATIENCE_MS = 1500
@@ -28,30 +29,6 @@ const RELEASE_AFTER_MS = 2000
 
 /** A peer may ask for another socket so often: it costs us a socket and seven probes. */
 const ROTATION_EVERY_MS = 10_000
-
-/** The story of a path tells the last ones. */
-const MAX_RECORDS = 8
-
-export interface AttemptRecord {
-  readonly strategy: StrategyKind
-  readonly verdict: AttemptVerdict
-  readonly probesSent: number
-}
-
-export type AttemptVerdict =
-  | 'running'
-  | 'direct'
-  /** All was sent, nothing was hit. */
-  | 'failed'
-  /** The peer did not follow, or no note came through the relay. */
-  | 'unanswered'
-  | 'no-sockets'
-  /** The router began to lose new flows: `table-watch.ts`. */
-  | 'table-full'
-  /** The budget did not allow it: `punch-budget.ts`. */
-  | 'forbidden'
-  | 'given-up'
-  | 'too-many'
 
 export interface AttemptsOptions {
   readonly role: ProbeRole
@@ -88,7 +65,7 @@ export class Attempts {
   readonly #options: AttemptsOptions
   readonly #events = new OutboundQueue<SocketEvent>()
   readonly #kept = new Set<SocketId>() // ≤ 256, until their pairs are dead
-  readonly #records: AttemptRecord[] = [] // ≤ MAX_RECORDS, oldest dropped
+  readonly #records = new AttemptRecords()
   #outlook: Outlook = { kind: 'plain' }
   #running: { readonly attempt: Attempt; readonly subject: AttemptSubject } | undefined
   #relay: Path | undefined
@@ -116,16 +93,14 @@ export class Attempts {
 
   get records(): readonly AttemptRecord[] {
     const { attempt } = this.#running ?? {}
-    if (attempt === undefined) return this.#records
+    if (attempt === undefined) return this.#records.all
     const { strategy, probesSent } = attempt
-    return [...this.#records, { strategy: strategy.kind, verdict: 'running', probesSent }]
+    return [...this.#records.all, { strategy: strategy.kind, verdict: 'running', probesSent }]
   }
 
   /** How the last attempt ended that guessed at ports: fresh sockets tell no more than plain probes do. */
   get lastVerdict(): AttemptVerdict | undefined {
-    const guesses = this.#records.filter(({ strategy }) => strategy !== 'fresh-sockets')
-    const made = guesses.findLast(({ verdict }) => verdict !== 'given-up' && verdict !== 'too-many')
-    return (made ?? guesses.at(-1))?.verdict
+    return this.#records.lastVerdict
   }
 
   /** Nothing but the relay is left for these two NATs. */
@@ -320,7 +295,7 @@ export class Attempts {
     }
     const isOver =
       refusal.why === 'forbidden' || refusal.why === 'given-up' || refusal.why === 'too-many'
-    if (isOver) this.#record(outlook.strategy, refusal.why, 0)
+    if (isOver) this.#records.refused(outlook.strategy, refusal.why)
     this.#nextAt = isOver ? undefined : refusal.until
   }
 
@@ -379,12 +354,7 @@ export class Attempts {
     this.#releaseAt = verdict === 'direct' ? after(now, RELEASE_AFTER_MS) : now
     this.#options.exchange.forgetShots()
     this.#options.budget.end(now, subject, verdict !== 'direct')
-    this.#record(attempt.strategy, verdict, attempt.probesSent)
-  }
-
-  #record({ kind: strategy }: Strategy, verdict: AttemptVerdict, probesSent: number): void {
-    this.#records.push({ strategy, verdict, probesSent })
-    if (this.#records.length > MAX_RECORDS) this.#records.shift()
+    this.#records.ended(attempt.strategy, verdict, attempt.probesSent)
   }
 
   #close(socket: SocketId): void {

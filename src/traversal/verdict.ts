@@ -1,5 +1,5 @@
 import type { Candidate } from '../protocol/server/messages.ts'
-import type { AttemptVerdict } from './attempts.ts'
+import type { AttemptVerdict } from './attempt-records.ts'
 import { hasDependentMapping, type PathPolicy } from './candidate.ts'
 import type { PathReason } from './reasons.ts'
 import type { Hopeless } from './strategy.ts'

@@ -103,6 +103,11 @@ function introductionsUntil(scene: PeerScene, end: number): readonly number[] {
   return times
 }
 
+function failedAttempts(side: PeerSide): number | undefined {
+  const report = side.change((now) => side.endpoint.pathReport(now, side.peer))
+  return report?.attempts.filter(({ verdict }) => verdict === 'failed').length
+}
+
 function draw(world: World): { readonly nat: NatBehaviour } {
   return { nat: kinds[integerBetween(world.random, 0, kinds.length - 1)] ?? natKinds.linux }
 }
@@ -123,6 +128,11 @@ describe('Where no UDP comes through between two homes at first', () => {
 
         assertDoubling(times)
         assertNobodyFlooded(asked)
+        assert.deepEqual(
+          scene.sides.map((side) => failedAttempts(side)),
+          asked.map(({ otherPorts }) => otherPorts.size),
+          'the story of the path tells of every attempt',
+        )
         const [ofAlice, ofBob] = conversation.lines
         assert.ok(ofAlice > 500 && bob.received.length >= ofAlice - 1, 'Alice is not heard')
         assert.ok(ofBob > 500 && alice.received.length >= ofBob - 1, 'Bob is not heard')
