@@ -6,7 +6,7 @@
 import { cpus, loadavg, release } from 'node:os'
 import { parseArgs } from 'node:util'
 import { parseServerLink } from '../../src/protocol/server/link.ts'
-import { buddiesOf } from './server/chat-server.ts'
+import { buddiesOf, leaveFirstCpu } from './server/chat-server.ts'
 import { HollerServer } from './server/holler.ts'
 import { LoadClient, type Tally } from './server/load-client.ts'
 import { cpuSeconds, inParallel, pause, residentKib, until } from './server/usage.ts'
@@ -57,6 +57,7 @@ export async function main(args: readonly string[]): Promise<number> {
     `${model ?? 'unknown CPU'}, ${cpus().length} CPUs, Linux ${release()}, Node ${process.version}, ` +
       `load ${loadavg()[0]?.toFixed(1)}`,
   )
+  leaveFirstCpu()
   const server = new HollerServer()
   const load = new Load(server, sessions)
   try {

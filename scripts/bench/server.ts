@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { ChatServer } from './server/chat-server.ts'
+import { type ChatServer, leaveFirstCpu } from './server/chat-server.ts'
 import { measureChat } from './server/chat-scenario.ts'
 import { HollerServer } from './server/holler.ts'
 import { measureRelay, RELAY_SIZES, type RelaySizes } from './server/relay-scenario.ts'
@@ -88,7 +88,7 @@ interface Options {
 export async function main(args: readonly string[]): Promise<number> {
   const options = readOptions(args)
   if (options === undefined) return 2
-  pinOurselves()
+  leaveFirstCpu()
   const chats = chatServers(options)
   const relays = relayServers(options)
   const header = machine([...chats, ...relays.map(([relay]) => relay)])
@@ -151,12 +151,6 @@ function readOptions(args: readonly string[]): Options | undefined {
     jsonFile: values.json,
     isWritten: values.write,
   }
-}
-
-/** The servers have the first CPU. */
-function pinOurselves(): void {
-  const last = cpus().length - 1
-  if (last > 0) spawnSync('taskset', ['-a', '-p', '-c', `1-${last}`, String(process.pid)])
 }
 
 function isInstalled(program: string): boolean {

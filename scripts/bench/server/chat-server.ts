@@ -1,4 +1,6 @@
 /** What every chat server here can do, so that one scenario runs against all of them. */
+import { spawnSync } from 'node:child_process'
+import { cpus } from 'node:os'
 
 /** Everybody has so many buddies: the ten numbers before and the ten after, around a ring. */
 export const BUDDIES = 20
@@ -68,6 +70,12 @@ export class WordCounter {
 /** Where servers run: a CPU of their own where there are two. */
 export function pinned(command: readonly string[]): [string, ...string[]] {
   return ['taskset', '-c', '0', ...command]
+}
+
+/** …and the load has the others. */
+export function leaveFirstCpu(): void {
+  const last = cpus().length - 1
+  if (last > 0) spawnSync('taskset', ['-a', '-p', '-c', `1-${last}`, String(process.pid)])
 }
 
 /** `BENCH_NODE_FLAGS='--cpu-prof --cpu-prof-dir=/tmp/profiles'`: to see where the time goes. */
