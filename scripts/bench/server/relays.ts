@@ -31,6 +31,12 @@ const ANSWER_MS = 10_000
 const AGAIN_MS = 500
 const START_MS = 20_000
 
+/** Success response of Allocate (RFC 8656 section 17). */
+const ALLOCATED = 0x0103
+
+/** One port in some twenty has an allocation at the end of a run: so many in a row have none by chance. */
+const MOST_PORTS = 16
+
 /** One way through a relay, from a socket of ours to another one. */
 export interface Way {
   /** Sends one datagram of 1,200 bytes of payload. */
@@ -258,8 +264,7 @@ export class Coturn implements RelayServer {
   }
 
   async open(): Promise<Way> {
-    const [near, far] = await Promise.all([openSocket(), openSocket()])
-    await ask(near, this.port, this.otherQuestion, (answer) => answer.readUInt16BE(0) === 0x0103)
+    const [near, far] = await Promise.all([this.#allocate(), openSocket()])
     const { port } = far.address()
     const peer = Buffer.from([
       0,
@@ -276,6 +281,19 @@ export class Coturn implements RelayServer {
     await ask(near, this.port, bind, (answer) => answer.readUInt16BE(0) === 0x0109)
     const header = Buffer.from([0x40, 0, PAYLOAD.length >> 8, PAYLOAD.length & 255])
     return way(near, far, Buffer.concat([header, PAYLOAD]), this.port)
+  }
+
+  /** A socket with an allocation of its own, from a port that has had none: of what was closed it is kept for minutes. */
+  async #allocate(): Promise<Socket> {
+    for (let attempt = 1; attempt <= MOST_PORTS; attempt++) {
+      const socket = await openSocket()
+      const isOfAllocate = (answer: Buffer): boolean =>
+        (answer.readUInt16BE(0) & ~0x0110) === 0x0003
+      const answer = await ask(socket, this.port, this.otherQuestion, isOfAllocate)
+      if (answer.readUInt16BE(0) === ALLOCATED) return socket
+      socket.close() // 437 Allocation Mismatch (RFC 8656 section 7.2): the kernel gave out a port again
+    }
+    throw new Error(`coturn refuses allocations from ${MOST_PORTS} ports`)
   }
 
   async stop(): Promise<void> {

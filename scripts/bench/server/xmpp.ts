@@ -27,6 +27,9 @@ const TEXT = 'x'.repeat(100)
 
 const START_MS = 90_000
 
+/** ejabberd's own 5 overflows when a few clients connect at once: the kernel then drops or resets them. */
+const LISTEN_BACKLOG = 1_024
+
 /** Of each peer, how it is made and where its work is done. */
 interface Recipe {
   readonly name: string
@@ -205,10 +208,12 @@ export const ejabberd: Recipe = {
         listen: [
           {
             ...{ port: ports.client, ip: '127.0.0.1', module: 'ejabberd_c2s', tls: true },
+            backlog: LISTEN_BACKLOG,
             ...{ access: 'c2s', shaper: 'none', max_stanza_size: 262_144 },
           },
           {
             ...{ port: ports.http, ip: '127.0.0.1', module: 'ejabberd_http' },
+            backlog: LISTEN_BACKLOG,
             request_handlers: { '/api': 'mod_http_api' },
           },
         ],
