@@ -20,18 +20,14 @@ import { parseServerLink, SESSION_ALPN } from '../../../src/protocol/server/link
 import type {
   Challenge,
   ClientMessage,
-  PresenceEntry,
   Resumed,
   ResumePass,
-  RosterVersion,
-  ServerMessage,
   Welcome,
 } from '../../../src/protocol/server/messages.ts'
 import { openServerStore } from '../../../src/server/store/kv-server-store.ts'
 import type { Account } from '../../../src/server/store/server-store.ts'
 import { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from '../../../src/tcp/frame.ts'
 import { Login } from '../../../src/tcp/login.ts'
-import { presenceDigest } from '../../../src/tcp/presence-digest.ts'
 import { testDevice } from '../../../test/server/support/test-device.ts'
 import {
   BUDDIES,
@@ -41,6 +37,7 @@ import {
   nodeFlags,
   pinned,
 } from './chat-server.ts'
+import { type PresenceMessage, Told } from './told.ts'
 import { inParallel } from './usage.ts'
 
 /** Stands in for argon2id's output: that work is the client's, and is not what is measured. */
@@ -115,7 +112,7 @@ export class HollerServer implements ChatServer {
   }
 
   async logIn(user: number, heard: Heard): Promise<ChatClient> {
-    const memory: Memory = { presences: new Map() }
+    const memory: Memory = { told: new Told() }
     this.#memories.set(user, memory)
     return await this.#connect(user, heard, memory)
   }
@@ -156,14 +153,10 @@ export class HollerServer implements ChatServer {
   }
 }
 
-type PresenceMessage = Extract<ServerMessage, { kind: 'presence' }>
-
 /** What a daemon keeps from one session to the next. */
 interface Memory {
   pass?: ResumePass
-  roster?: RosterVersion
-  /** Buddies that are not offline, as they were told. */
-  readonly presences: Map<number, PresenceEntry>
+  readonly told: Told
 }
 
 interface HollerClientOptions {
@@ -202,9 +195,8 @@ class HollerClient implements ChatClient {
       },
       stream.channel.exporter,
       {
-        presence: presenceDigest(memory.presences.values()),
+        ...memory.told.known,
         ...(memory.pass === undefined ? {} : { pass: memory.pass }),
-        ...(memory.roster === undefined ? {} : { roster: memory.roster }),
       },
     )
     stream.onClose((why) => this.#onFailed(new Error(`The session ended: ${why}`)))
@@ -269,7 +261,7 @@ class HollerClient implements ChatClient {
       case 'roster':
       case 'buddy-changed':
       case 'buddy-removed':
-        if (value.version !== undefined) this.#memory.roster = value.version
+        this.#memory.told.rosterIs(value.version)
         return
       case 'presence':
         this.#hearPresence(value)
@@ -314,13 +306,10 @@ class HollerClient implements ChatClient {
     } else this.#onFailed(new Error(`The login came to ${step.kind}`))
   }
 
-  #hearPresence({ isSnapshot, entries }: PresenceMessage): void {
+  #hearPresence(message: PresenceMessage): void {
+    const { isSnapshot, entries } = message
     if (isSnapshot && this.#isResumed) this.#onFailed(new Error('Presence was told anew'))
     if (!isSnapshot) this.#heard.presences += entries.length
-    const { presences } = this.#memory
-    for (const entry of entries) {
-      if (entry.state === 'offline') presences.delete(entry.number)
-      else presences.set(entry.number, entry)
-    }
+    this.#memory.told.hear(message)
   }
 }

@@ -9,6 +9,7 @@ import type { ServerLinkEvent } from '../../../src/tcp/server-link-event.ts'
 import { ServerLink } from '../../../src/tcp/server-link.ts'
 import { testDevice } from '../../../test/server/support/test-device.ts'
 import { FIRST_NUMBER, handleOf, SALTED_PASSWORD } from './holler.ts'
+import { Told } from './told.ts'
 
 /** As the daemon waits for a connection. */
 const CONNECT_MS = 15_000
@@ -31,6 +32,7 @@ export class LoadClient {
   readonly #machine: ServerLink
   readonly #driver: LinkDriver
   readonly #tally: Tally
+  readonly #told = new Told()
   #isOnline = false
   #onOnline: (() => void) | undefined
 
@@ -44,6 +46,7 @@ export class LoadClient {
       deviceKeys: keys,
       client: 'bench/1',
       random: systemRandom,
+      known: () => this.#told.known,
     })
     const tickets = new TlsTickets() // each its own, as daemons on machines of their own have
     const wanted = { ...address, alpn: SESSION_ALPN, timeoutMs: CONNECT_MS, tickets }
@@ -112,13 +115,28 @@ export class LoadClient {
   }
 
   #hear(message: Extract<ServerLinkEvent, { kind: 'message' }>['message']): void {
-    if (message.kind === 'deliver') {
-      const id = Buffer.from(message.messageId).toString('hex')
-      if (!this.#tally.underWay.delete(id)) this.#tally.duplicates += 1
-      this.#driver.change((now) => this.#machine.acknowledge(now, [message.seq]))
-    } else if (message.kind === 'presence') {
-      const gone = message.entries.filter(({ state }) => state === 'offline')
-      this.#tally.offlineSeen += gone.length
+    switch (message.kind) {
+      case 'deliver': {
+        const id = Buffer.from(message.messageId).toString('hex')
+        if (!this.#tally.underWay.delete(id)) this.#tally.duplicates += 1
+        this.#driver.change((now) => this.#machine.acknowledge(now, [message.seq]))
+        return
+      }
+      case 'presence': {
+        const gone = message.entries.filter(({ state }) => state === 'offline')
+        this.#tally.offlineSeen += gone.length
+        this.#told.hear(message)
+        return
+      }
+      case 'roster':
+      case 'buddy-changed':
+      case 'buddy-removed':
+        this.#told.rosterIs(message.version)
+        return
+      case 'error':
+      case 'introduced':
+      case 'keys-left':
+        return
     }
   }
 }
