@@ -80,6 +80,7 @@ class Load {
   readonly #tally: Tally = {
     ...{ online: 0, disconnects: 0, sent: 0, duplicates: 0, refused: 0, offlineSeen: 0 },
     underWay: new Set(),
+    failures: new Map(),
   }
 
   constructor(server: HollerServer, sessions: number) {
@@ -140,6 +141,7 @@ class Load {
   async killAndReturn(): Promise<boolean> {
     const listen = new URL(this.#server.link.replace('holler:', 'http:')).host
     this.#tally.offlineSeen = 0
+    this.#tally.failures.clear()
     await this.#server.kill('SIGKILL')
     await until('everybody to notice', () => this.#tally.online === 0)
     const begunAt = performance.now()
@@ -155,6 +157,8 @@ class Load {
       `killed: listens again after ${startedMs.toFixed(0)} ms; ${online} of ${this.#sessions} back after ` +
         `${(backMs / 1e3).toFixed(1)} s, ${cpuMs.toFixed(2)} ms of CPU each, ${offlineSeen} flaps of presence seen`,
     )
+    for (const [why, count] of this.#tally.failures)
+      console.log(`  ${count} attempts failed: ${why}`)
     return isAll() && backMs <= ALL_BACK_WITHIN_MS && offlineSeen === 0
   }
 

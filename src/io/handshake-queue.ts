@@ -2,24 +2,36 @@
  * Connections that have been accepted, before their TLS handshake. All of a community comes back within a second when a
  * server was restarted; were all handshakes begun at once, each would take as long as all of them together, most would be
  * given up by clients that have waited long enough, and that work would be for nothing. So a few are begun in each turn of
- * the event loop, which also serves everybody who is further: what is begun gets done soon, and those who are logged in
- * hardly notice.
+ * the event loop, which also serves everybody who is further, and no more are under way than get done soon: what is begun
+ * is finished, and those who are logged in hardly notice.
  *
  * The newest goes first. Who has waited longest has given up soonest, and whoever only holds a place holds it for nothing.
  * Waiting costs a socket that is not read. So a server that starts can listen before it is ready: who comes waits in the
  * queue, instead of being refused and coming again at a time that only chance knows.
  */
 import type { Socket } from 'node:net'
+import { after, type Instant } from '../core/instant.ts'
+import { Alarm } from './alarm.ts'
+import { systemClock } from './system-clock.ts'
 
 /** Each is one to two milliseconds of work, spread over several turns. */
 const MOST_A_TURN = 4
 
-/** As many as the kernel keeps for us; some 5 KiB each. */
-const MOST_WAITING = 4_096
+/** Under way at once: with 100 ms to a client and back it is 640 a second, twice what a core can do. */
+const MOST_UNDER_WAY = 64
+
+/** Who takes longer is far away, or says nothing to hold a place: it goes on, and keeps nobody else out. */
+const PATIENCE_MS = 200
+
+/** Some 5 KiB each. */
+const MOST_WAITING = 8_192
 
 export class HandshakeQueue {
   readonly #begin: (socket: Socket) => void
   readonly #waiting: Socket[] = [] // ≤ MOST_WAITING, in the order in which they came
+  /** When those under way count no longer, in the order in which they were begun. */
+  readonly #underWay = new Map<Socket, Instant>() // ≤ MOST_UNDER_WAY
+  readonly #patience: Alarm
   #isScheduled = false
   #isHeld: boolean
 
@@ -29,6 +41,7 @@ export class HandshakeQueue {
    */
   constructor(begin: (socket: Socket) => void, { isHeld = false } = {}) {
     this.#begin = begin
+    this.#patience = new Alarm(systemClock, () => this.#schedule())
     this.#isHeld = isHeld
   }
 
@@ -45,8 +58,14 @@ export class HandshakeQueue {
     this.#schedule()
   }
 
+  /** The handshake of a connection that was begun is done, or has failed. */
+  ended(socket: Socket): void {
+    if (this.#underWay.delete(socket)) this.#schedule()
+  }
+
   /** Nobody who waits gets in any more. */
   close(): void {
+    this.#patience.clear()
     for (const socket of this.#waiting.splice(0)) socket.destroy()
   }
 
@@ -55,10 +74,25 @@ export class HandshakeQueue {
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
-      for (const socket of this.#waiting.splice(-MOST_A_TURN).reverse()) {
-        if (!socket.destroyed) this.#begin(socket)
-      }
-      this.#schedule()
+      this.#beginSome()
+      const [first] = this.#underWay.values()
+      if (this.#underWay.size < MOST_UNDER_WAY) this.#schedule()
+      else this.#patience.set(first)
     })
+  }
+
+  #beginSome(): void {
+    const now = systemClock.now()
+    for (const [socket, until] of this.#underWay) {
+      if (until > now) break
+      this.#underWay.delete(socket)
+    }
+    const room = Math.min(MOST_A_TURN, MOST_UNDER_WAY - this.#underWay.size)
+    if (room === 0) return
+    for (const socket of this.#waiting.splice(-room).reverse()) {
+      if (socket.destroyed) continue
+      this.#underWay.set(socket, after(now, PATIENCE_MS))
+      this.#begin(socket)
+    }
   }
 }

@@ -181,8 +181,9 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
     ALPNCallback: ({ protocols }) => options.alpn.find((known) => protocols.includes(known)),
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
   })
-  limitHandshakes(server)
-  const queue = new HandshakeQueue((socket) => server.emit('connection', socket), options)
+  const { isHeld = false } = options
+  const queue = new HandshakeQueue((socket) => server.emit('connection', socket), { isHeld })
+  limitHandshakes(server, (socket) => queue.ended(socket))
   const listener = createTcpServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => undefined) // it is closed then; once its handshake has begun, TLS tells
     queue.add(socket)
@@ -234,24 +235,28 @@ function contextOf({ certificatePem, keyPem, tickets }: ListenTls): TlsOptions {
   }
 }
 
-function limitHandshakes(server: ReturnType<typeof createServer>): void {
+function limitHandshakes(
+  server: ReturnType<typeof createServer>,
+  onEnd: (socket: Socket) => void,
+): void {
   const crowd = new Crowd({
     most: MAX_HANDSHAKES,
     mostPerNetwork: MAX_HANDSHAKES_PER_NETWORK,
     why: 'too many handshakes',
   })
   // Those in the crowd. The TLS socket hides the TCP one; both have the same remote address and port.
-  const handshaking = new Map<EndpointKey, CrowdMember>()
+  const handshaking = new Map<EndpointKey, CrowdMember & { readonly socket: Socket }>()
   const done = (remote: Endpoint): void => {
     const member = handshaking.get(keyOf(remote))
     if (member === undefined) return
     handshaking.delete(keyOf(remote))
     crowd.leave(member)
+    onEnd(member.socket)
   }
   server.on('connection', (socket: Socket) => {
     const remote = remoteOf(socket)
     socket.once('close', () => done(remote))
-    const member = { remote, cut: () => socket.destroy() }
+    const member = { remote, socket, cut: () => socket.destroy() }
     handshaking.set(keyOf(remote), member)
     crowd.enter(member)
   })

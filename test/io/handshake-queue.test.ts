@@ -60,8 +60,35 @@ describe('HandshakeQueue', () => {
     assert.deepEqual(begun, [second, first])
   })
 
-  it('closes who has waited longest where more than 4,096 wait', () => {
-    const sockets = add(4_098)
+  it('has no more than 64 under way: the next begins when one has ended', async () => {
+    add(70)
+    for (let turns = 0; turns < 20; turns++) await turn()
+    assert.equal(begun.length, 64)
+
+    const [first] = begun
+    assert.ok(first !== undefined)
+    queue.ended(first)
+    queue.ended(first) // the second time says nothing
+    for (let turns = 0; turns < 3; turns++) await turn()
+
+    assert.equal(begun.length, 65)
+  })
+
+  it('is kept by nobody who takes long', async () => {
+    const sockets = add(66)
+    await new Promise<void>((resolve) => {
+      const begin = begun.push.bind(begun)
+      begun.push = (...some) => {
+        if (begun.length === 65) resolve()
+        return begin(...some)
+      }
+    })
+
+    assert.deepEqual(new Set(begun), new Set(sockets))
+  })
+
+  it('closes who has waited longest where more than 8,192 wait', () => {
+    const sockets = add(8_194)
 
     assert.deepEqual(sockets.map(({ destroyed }) => destroyed).lastIndexOf(true), 1)
   })

@@ -26,6 +26,8 @@ export interface Tally {
   refused: number
   /** Buddies seen offline. */
   offlineSeen: number
+  /** Attempts to come (back) that failed, by why. */
+  readonly failures: Map<string, number>
 }
 
 export class LoadClient {
@@ -96,7 +98,11 @@ export class LoadClient {
         this.#onOnline?.()
         return
       case 'offline':
-        if (!this.#isOnline) return
+        if (!this.#isOnline) {
+          const text = event.text.replace(/\d+/g, 'N')
+          this.#tally.failures.set(text, (this.#tally.failures.get(text) ?? 0) + 1)
+          return
+        }
         this.#isOnline = false
         this.#tally.online -= 1
         this.#tally.disconnects += 1

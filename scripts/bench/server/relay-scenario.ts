@@ -1,4 +1,5 @@
 /** The rows of a relay: what a packet costs, what it keeps for a pair and for nobody, and how it amplifies. */
+import { median } from '../statistics.ts'
 import { bareBinding, openSocket, type RelayServer, type Way } from './relays.ts'
 import { cpuSeconds, inParallel, pause, residentKib } from './usage.ts'
 
@@ -11,7 +12,9 @@ const STRANGERS = 5_000
 /** Sent between two looks at what comes: sockets hold them all. */
 const BURST = 96
 
-const SETTLE_MS = 2_000
+const GROWTH_ROUNDS = 6
+
+const SETTLE_MS = 1_000
 
 export interface RelayFigures {
   readonly 'packets a core-second': number
@@ -40,16 +43,13 @@ export async function measureRelay(
 ): Promise<RelayFigures> {
   try {
     await relay.start()
-    // Warms up with as much as will be measured: a process that has grown once for so much work does not grow again.
-    closeAll(await openWays(relay, ways, 1_000_000))
-    await askFromNewPorts(relay, strangers)
-    const stranger = await keptFor(relay, strangers, () => askFromNewPorts(relay, strangers))
-    let kept: readonly Way[] = []
-    const pair = await keptFor(relay, ways, async () => {
-      kept = await openWays(relay, ways, 0)
+    const stranger = await growthFor(relay, strangers, () => askFromNewPorts(relay, strangers))
+    const kept: Way[] = []
+    const pair = await growthFor(relay, ways, async () => {
+      kept.push(...(await openWays(relay, ways, kept.length)))
     })
     closeAll(kept)
-    const carrying = await openWays(relay, WAYS, ways)
+    const carrying = await openWays(relay, WAYS, kept.length)
     await carry(carrying, packets / 10)
     const before = cpuSeconds(relay.pid)
     const arrived = await carry(carrying, packets)
@@ -79,17 +79,23 @@ function closeAll(ways: readonly Way[]): void {
   for (const way of ways) way.close()
 }
 
-/** KiB that each of so many costs. */
-async function keptFor(
+/**
+ * KiB that each of so many costs. Done again and again, the process grows by what it keeps and no longer by what it needs
+ * for its work: the median of the later rounds is told.
+ */
+async function growthFor(
   relay: RelayServer,
   count: number,
   work: () => Promise<void>,
 ): Promise<number> {
-  await pause(SETTLE_MS)
-  const before = residentKib(relay.pid)
-  await work()
-  await pause(SETTLE_MS)
-  return (residentKib(relay.pid) - before) / count
+  const growths: number[] = []
+  for (let round = 0; round < GROWTH_ROUNDS; round++) {
+    const before = residentKib(relay.pid)
+    await work()
+    await pause(SETTLE_MS)
+    growths.push((residentKib(relay.pid) - before) / count)
+  }
+  return median(growths.slice(1))
 }
 
 /** One bare binding from each of so many sources. */

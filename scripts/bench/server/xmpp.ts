@@ -30,6 +30,15 @@ const START_MS = 90_000
 /** ejabberd's own 5 overflows when a few clients connect at once: the kernel then drops or resets them. */
 const LISTEN_BACKLOG = 1_024
 
+/** By itself ejabberdctl becomes its user by `su`, which leaves it 1,024 open files: less than the sessions need. */
+function asEjabberd(home: string): readonly string[] {
+  return [
+    ...['prlimit', '--nofile=16384:'],
+    ...['setpriv', '--reuid=ejabberd', '--regid=ejabberd', '--init-groups'],
+    ...['env', `--chdir=${home}`, `HOME=${home}`], // where Erlang keeps its cookie
+  ]
+}
+
 /** Of each peer, how it is made and where its work is done. */
 interface Recipe {
   readonly name: string
@@ -229,7 +238,10 @@ export const ejabberd: Recipe = {
     for (const place of [spool, logs]) await mkdir(place)
     spawnSync('chown', ['-R', 'ejabberd', directory])
     const node = nodeOf(directory)
-    return [...['ejabberdctl', '-n', node, '-d', directory, '-s', spool, '-l', logs], 'foreground']
+    return [
+      ...asEjabberd(spool),
+      ...['ejabberdctl', '-n', node, '-d', directory, '-s', spool, '-l', logs, 'foreground'],
+    ]
   },
   async seed(ports, users) {
     const call = async (command: string, body: object): Promise<void> => {
