@@ -20,8 +20,11 @@ const MOST_A_TURN = 4
 /** Under way at once: with 100 ms to a client and back it is 640 a second, twice what a core can do. */
 const MOST_UNDER_WAY = 64
 
-/** Who takes longer is far away, or says nothing to hold a place: it goes on, and keeps nobody else out. */
-const PATIENCE_MS = 200
+/** Who has said nothing by then is far away, or only holds a place: it goes on, and keeps nobody else out. */
+const SILENCE_MS = 200
+
+/** The same of those who have spoken: a client that is as busy as we are. */
+const PATIENCE_MS = 1_000
 
 /** Some 5 KiB each. */
 const MOST_WAITING = 8_192
@@ -29,7 +32,7 @@ const MOST_WAITING = 8_192
 export class HandshakeQueue {
   readonly #begin: (socket: Socket) => void
   readonly #waiting: Socket[] = [] // ≤ MOST_WAITING, in the order in which they came
-  /** When those under way count no longer, in the order in which they were begun. */
+  /** When those under way were begun; who has taken too long counts no more. */
   readonly #underWay = new Map<Socket, Instant>() // ≤ MOST_UNDER_WAY
   readonly #patience: Alarm
   #isScheduled = false
@@ -74,24 +77,23 @@ export class HandshakeQueue {
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
-      this.#beginSome()
-      const [first] = this.#underWay.values()
+      const now = systemClock.now()
+      this.#beginSome(now)
       if (this.#underWay.size < MOST_UNDER_WAY) this.#schedule()
-      else this.#patience.set(first)
+      else this.#patience.set(after(now, SILENCE_MS))
     })
   }
 
-  #beginSome(): void {
-    const now = systemClock.now()
-    for (const [socket, until] of this.#underWay) {
-      if (until > now) break
-      this.#underWay.delete(socket)
+  #beginSome(now: Instant): void {
+    for (const [socket, begunAt] of this.#underWay) {
+      const isSilent = socket.bytesRead === 0
+      if (now - begunAt >= (isSilent ? SILENCE_MS : PATIENCE_MS)) this.#underWay.delete(socket)
     }
     const room = Math.min(MOST_A_TURN, MOST_UNDER_WAY - this.#underWay.size)
     if (room === 0) return
     for (const socket of this.#waiting.splice(-room).reverse()) {
       if (socket.destroyed) continue
-      this.#underWay.set(socket, after(now, PATIENCE_MS))
+      this.#underWay.set(socket, now)
       this.#begin(socket)
     }
   }
