@@ -41,7 +41,9 @@ export function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean {
 
 // In one call: an object that takes one part after the other costs half as much again, and more to collect.
 function digest(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
-  return hash(algorithm, concatBytes(...parts), 'buffer')
+  const [only] = parts
+  const isOne = parts.length === 1 && only !== undefined
+  return hash(algorithm, isOne ? only : concatBytes(...parts), 'buffer')
 }
 
 function mac(algorithm: string, key: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {

@@ -1,7 +1,9 @@
 /**
- * Reads that are asked for together are done as one: each on its own costs a task of the thread pool, and most of its
- * price is the way there and back.
+ * Reads that are asked for in one turn of the event loop, by whomever, are done as one: each on its own costs a task of
+ * the thread pool, and most of its price is the way there and back.
  */
+import { atEndOfTurn } from './end-of-turn.ts'
+
 type Value = Uint8Array | undefined
 
 interface Waiting {
@@ -18,7 +20,7 @@ export interface Reading {
 
 export class GatheredReads {
   readonly #reading: Reading
-  #waiting: Waiting[] = [] // as many as were asked for at once
+  #waiting: Waiting[] = [] // as many as were asked for in a turn
 
   constructor(reading: Reading) {
     this.#reading = reading
@@ -27,8 +29,7 @@ export class GatheredReads {
   get(key: string): Promise<Value> {
     return new Promise((found, failed) => {
       this.#waiting.push({ key, found, failed })
-      // Whoever asks for many at once has asked for all of them before this runs.
-      if (this.#waiting.length === 1) queueMicrotask(() => void this.#readAll()) // never rejects
+      if (this.#waiting.length === 1) atEndOfTurn(() => void this.#readAll()) // never rejects
     })
   }
 

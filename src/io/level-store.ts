@@ -48,8 +48,9 @@ export interface OpenLevelStore {
   readonly damage?: string
 }
 
-/** A buddy list, most often. Each has some hundred bytes. */
-const READ_AT_ONCE = 128
+/** A buddy list has some dozen records of some hundred bytes; looking through the whole store is a third faster so. */
+const READ_AT_ONCE = 1_000
+const READ_BYTES_AT_ONCE = 256 * 1024
 
 /** LevelDB writes its log out as a table when it is opened, up to 4 MiB, and a manifest; and then there is a log again. */
 const ROOM_TO_REOPEN_BYTES = 16 * 1024 * 1024
@@ -104,6 +105,7 @@ class LevelStore implements Store {
     const { from, before, reverse, limit } = range
     const database = await this.#opened()
     const iterator = database.iterator({
+      highWaterMarkBytes: READ_BYTES_AT_ONCE,
       ...(from === undefined ? {} : { gte: from }),
       ...(before === undefined ? {} : { lt: before }),
       ...(reverse === undefined ? {} : { reverse }),

@@ -36,6 +36,18 @@ describe('GatheredReads', () => {
     assert.deepEqual(asked, [['a', 'b', 'a'], ['c']])
   })
 
+  it('reads what several ask for in a turn of the event loop in one go', async () => {
+    const { reads, asked } = readsOf()
+    const askAfter = async (steps: number, key: string): Promise<Uint8Array | undefined> => {
+      for (let step = 0; step < steps; step++) await Promise.resolve()
+      return await reads.get(key)
+    }
+
+    await Promise.all([askAfter(0, 'a'), askAfter(3, 'b'), askAfter(9, 'c')])
+
+    assert.deepEqual(asked, [['a', 'b', 'c']])
+  })
+
   it('lets what cannot be read take nothing else with it', async () => {
     const { reads } = readsOf(['b'])
 

@@ -69,8 +69,17 @@ export function readBytes(key: string, bytes: Uint8Array): Uint8Array {
   return bytes.subarray(CHECKSUM_BYTES)
 }
 
+/** Where what is hashed is put together: a buffer for each would cost as much as its hash. */
+const together = Buffer.allocUnsafe(64 * 1024)
+
 function checksumOf(key: string, value: Uint8Array): Uint8Array {
-  return sha256(utf8(key), Uint8Array.of(0), value).subarray(0, CHECKSUM_BYTES)
+  const keyBytes = Buffer.byteLength(key)
+  const length = keyBytes + 1 + value.length
+  const bytes = length > together.length ? Buffer.allocUnsafe(length) : together
+  bytes.write(key)
+  bytes[keyBytes] = 0
+  bytes.set(value, keyBytes + 1)
+  return sha256(bytes.subarray(0, length)).subarray(0, CHECKSUM_BYTES)
 }
 
 /** What a call of the store's port rejects with, whatever went wrong below. */
