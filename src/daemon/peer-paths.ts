@@ -214,7 +214,7 @@ export class PeerPaths {
   setRemote(now: Instant, candidates: readonly Candidate[]): void {
     if (hasVanished(this.#remote, candidates)) this.#agent?.networkChanged(now)
     this.#remote = candidates
-    this.#agent?.addRemote(now, candidates)
+    this.#agent?.setRemote(now, candidates)
     this.#settle(now)
   }
 

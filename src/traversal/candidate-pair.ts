@@ -21,6 +21,8 @@ export class CandidatePair implements Scored {
   readonly via: SocketId | undefined
   /** What is still to be sent in this round of punching. */
   schedule: ProbeSchedule | undefined
+  /** The peer named it once, and names it no more: it works or it does not, but nothing is asked to find out. */
+  isWithdrawn = false
   /** Has an authentic question come from there? */
   wasHeard = false
   /** Did the relay once do better? Then it takes more than an answer to come back. */

@@ -32,11 +32,15 @@ export class PairTable {
     this.#pairs.delete(keyOfPath(pair.path))
   }
 
-  /** The oldest that only an unproved packet spoke for: who forges sources pushes out his own. */
+  /**
+   * The oldest that does not work and that the peer names no more, or that only an unproved packet spoke for: who forges
+   * sources pushes out his own.
+   */
   #makeRoom(onDropped: (pair: CandidatePair) => void): boolean {
     const weakest = this.all().find(
-      ({ kind, heartbeat }) =>
-        (kind === 'peer-reflexive' || kind === 'predicted') && heartbeat === undefined,
+      ({ kind, heartbeat, isWithdrawn }) =>
+        heartbeat === undefined &&
+        (isWithdrawn || kind === 'peer-reflexive' || kind === 'predicted'),
     )
     if (weakest === undefined) return false
     this.remove(weakest)

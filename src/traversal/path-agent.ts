@@ -77,9 +77,6 @@ export type PathAgentEvent =
   /** The relay was silent and carries again, and there is no direct path: what was offered may not be true any more. */
   | { readonly kind: 'revived' }
 
-/** What the peer offered last, and before that: older addresses are forgotten. */
-const MAX_REMOTE_CANDIDATES = 2 * MAX_CANDIDATES
-
 export class PathAgent implements Machine<PathAgentEvent> {
   /** Which probes are ours: the owner of many agents asks `probeTagOf` of each datagram. */
   readonly probeTag: ProbeTag
@@ -93,7 +90,7 @@ export class PathAgent implements Machine<PathAgentEvent> {
   readonly #signs = new OutboundQueue<Extract<PathAgentEvent, { kind: 'pong' | 'revived' }>>()
   #nats: Nats = { local: undefined, remote: undefined }
   #local: readonly Candidate[]
-  #remote: readonly Candidate[] = [] // ≤ MAX_REMOTE_CANDIDATES
+  #remote: readonly Candidate[] = [] // ≤ MAX_CANDIDATES
   #startAt: Instant | undefined
   #isPinged = false
 
@@ -165,9 +162,12 @@ export class PathAgent implements Machine<PathAgentEvent> {
     this.#attempts.handleStun(now, from, bytes, via)
   }
 
-  /** More of the peer's candidates, at any time: they join the round that runs, or begin one. */
-  addRemote(now: Instant, candidates: readonly Candidate[]): void {
-    this.#remote = [...this.#remote, ...candidates].slice(-MAX_REMOTE_CANDIDATES)
+  /**
+   * What the peer offers now, at any time: new candidates join the round that runs, or begin one. Those that he offers no
+   * more are asked nothing, since questions to one address are counted, and the next ones may be needed at another port.
+   */
+  setRemote(now: Instant, candidates: readonly Candidate[]): void {
+    this.#remote = candidates.slice(0, MAX_CANDIDATES)
     this.#adopt(now)
   }
 

@@ -76,10 +76,15 @@ export class Puncher {
     return this.#relay
   }
 
-  /** Makes pairs of the peer's candidates that are new, to be probed from `startAt` on. True when there were any. */
+  /**
+   * Makes pairs of the peer's candidates that are new, to be probed from `startAt` on. True when there were any. What he
+   * offers no more is withdrawn.
+   */
   adopt(now: Instant, remote: readonly Candidate[], startAt: Instant | undefined): boolean {
     let hasNew = false
-    for (const { kind, endpoint } of targetsOf(remote, this.#around, this.#policy)) {
+    const targets = targetsOf(remote, this.#around, this.#policy)
+    this.#withdrawAllBut(targets.map(({ endpoint }) => endpoint))
+    for (const { kind, endpoint } of targets) {
       const known = this.#pairs.get({ to: endpoint })
       const pair = known ?? this.#add(kind, { to: endpoint })
       if (pair === undefined) continue
@@ -89,6 +94,15 @@ export class Puncher {
       hasNew = true
     }
     return hasNew
+  }
+
+  #withdrawAllBut(offered: readonly Endpoint[]): void {
+    for (const pair of this.pairs) {
+      const { kind, remote, heartbeat } = pair
+      if (kind === 'peer-reflexive' || kind === 'predicted') continue // nobody named it
+      pair.isWithdrawn = !offered.some((endpoint) => sameEndpoint(endpoint, remote))
+      if (pair.isWithdrawn && heartbeat === undefined) pair.schedule = undefined
+    }
   }
 
   /** The pair that a datagram came from: a new, peer-reflexive one where nobody named the address (RFC 8445 §7.3.1.3). */
@@ -124,7 +138,9 @@ export class Puncher {
 
   /** Begins a round for everything that does not work yet; the first openers leave now. */
   punch(now: Instant, startAt: Instant): void {
-    for (const pair of this.pairs) if (pair.heartbeat === undefined) this.#arm(now, pair, startAt)
+    for (const pair of this.pairs) {
+      if (pair.heartbeat === undefined && !pair.isWithdrawn) this.#arm(now, pair, startAt)
+    }
   }
 
   punchAgain(now: Instant): void {

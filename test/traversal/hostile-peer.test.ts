@@ -39,13 +39,13 @@ describe('PathAgent against a buddy who names a stranger’s address', () => {
       const accomplice = new Puppet(world, 'accomplice', at('192.0.2.7'))
       accomplice.isAnswering = true
       stage.change((now, agent) => {
-        agent.addRemote(now, named(VICTIM, accomplice.endpoint))
+        agent.setRemote(now, named(VICTIM, accomplice.endpoint))
         agent.start(now, 0)
       })
       for (let time = 1000; time < 25_000; time += 1000) {
         world.plan(time, () => {
           stage.change((now, agent) => {
-            agent.addRemote(now, named(VICTIM)) // again and again
+            agent.setRemote(now, named(VICTIM)) // again and again
             agent.setLocal(now, [])
             agent.networkChanged(now)
             agent.start(now, 0)
@@ -65,7 +65,7 @@ describe('PathAgent against a buddy who names a stranger’s address', () => {
     simulate(1, (world) => {
       const stage = new Stage(world)
       stage.change((now, agent) => {
-        agent.addRemote(now, named(VICTIM))
+        agent.setRemote(now, named(VICTIM))
         agent.start(now, 0)
       })
       for (const at of [20_000, 40_000]) {
@@ -84,7 +84,7 @@ describe('PathAgent against a buddy who names a stranger’s address', () => {
     simulate(1, (world) => {
       const stage = new Stage(world)
       stage.change((now, agent) => {
-        agent.addRemote(
+        agent.setRemote(
           now,
           named(...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((port) => at('192.0.2.66', port))),
         )
@@ -110,13 +110,19 @@ describe('PathAgent against a buddy who names a stranger’s address', () => {
         'fe80::1',
       ]
       stage.change((now, agent) => {
-        agent.addRemote(now, named(...nobody.map((address) => at(address)), at('192.0.2.1', 0)))
-        agent.addRemote(now, named(at('127.0.0.1'), at('::1'))) // nor ourselves
-        agent.addRemote(now, named(at('192.168.1.1', 80))) // nor a LAN that we are not in
+        agent.setRemote(now, [])
         agent.start(now, 0)
       })
-
-      world.runFor(30_000)
+      const offers = [
+        nobody.map((address) => at(address)),
+        [at('192.0.2.1', 0)],
+        [at('127.0.0.1'), at('::1')], // nor ourselves
+        [at('192.168.1.1', 80)], // nor a LAN that we are not in
+      ]
+      for (const offer of offers) {
+        stage.change((now, agent) => agent.setRemote(now, named(...offer)))
+        world.runFor(10_000)
+      }
 
       assert.equal(stage.sent.length, 0)
       assert.equal(stage.agent.report().reason, 'no-usable-candidates')
@@ -152,7 +158,7 @@ describe('PathAgent against a buddy who forges source addresses', () => {
       const puppet = new Puppet(world, 'puppet', at('192.0.2.7'))
       puppet.isAnswering = true
       stage.change((now, agent) => {
-        agent.addRemote(now, named(puppet.endpoint))
+        agent.setRemote(now, named(puppet.endpoint))
         agent.start(now, 0)
       })
       world.runFor(1000)
@@ -228,7 +234,7 @@ describe('PathAgent against strangers', () => {
         socket.send(from, bytes),
       )
       stage.change((now, agent) => {
-        agent.addRemote(now, named(mirror))
+        agent.setRemote(now, named(mirror))
         agent.start(now, 0)
       })
 
@@ -265,7 +271,7 @@ describe('PathAgent against strangers', () => {
       const stage = new Stage(world, { policy: 'relay' })
       const peer = new Puppet(world, 'peer', at('192.0.2.7'))
       stage.change((now, agent) => {
-        agent.addRemote(now, named(peer.endpoint))
+        agent.setRemote(now, named(peer.endpoint))
         agent.start(now, 0)
       })
 
@@ -313,7 +319,7 @@ describe('PathAgent against a buddy who wants a stranger sprayed', () => {
     stage.change((now, agent) => {
       agent.setLocal(now, [own])
       agent.setNats(now, { local: fixed, remote: random })
-      agent.addRemote(now, remote)
+      agent.setRemote(now, remote)
       agent.start(now, 0)
       agent.relayReady(now, relay)
     })
@@ -380,7 +386,7 @@ describe('PathAgent against a buddy who wants a stranger sprayed', () => {
       stage.change((now, agent) => {
         agent.setLocal(now, [own])
         agent.setNats(now, { local: random, remote: fixed })
-        agent.addRemote(now, named(at('192.0.2.7', 40_000)))
+        agent.setRemote(now, named(at('192.0.2.7', 40_000)))
         agent.start(now, 0)
         agent.relayReady(now, relay)
       })

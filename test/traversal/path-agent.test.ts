@@ -18,7 +18,7 @@ describe('PathAgent: a round of punching on a calm network', () => {
       const stage = new Stage(world)
 
       stage.change((now, agent) => {
-        agent.addRemote(now, reflexive(PEER))
+        agent.setRemote(now, reflexive(PEER))
         agent.start(now, 150)
       })
       world.runFor(60_000)
@@ -43,7 +43,7 @@ describe('PathAgent: a round of punching on a calm network', () => {
       const stage = new Stage(world)
       const peer = new Puppet(world, 'peer', PEER)
       stage.change((now, agent) => {
-        agent.addRemote(now, reflexive(PEER))
+        agent.setRemote(now, reflexive(PEER))
         agent.start(now, 0)
       })
       for (let time = 5; time < 11_000; time += 100) {
@@ -92,7 +92,7 @@ describe('PathAgent: a round of punching on a calm network', () => {
         ],
       })
       stage.change((now, agent) => {
-        agent.addRemote(now, [
+        agent.setRemote(now, [
           ...reflexive(PEER),
           { kind: 'mapped', endpoint: at('192.0.2.8') },
           { kind: 'host', endpoint: at('2001:db8:2::7') },
@@ -129,7 +129,7 @@ describe('PathAgent: a round of punching on a calm network', () => {
     simulate(1, (world) => {
       const stage = new Stage(world)
       stage.change((now, agent) => {
-        agent.addRemote(now, reflexive(PEER))
+        agent.setRemote(now, reflexive(PEER))
         agent.start(now, 500)
       })
       world.runFor(499)
@@ -139,13 +139,52 @@ describe('PathAgent: a round of punching on a calm network', () => {
       )
 
       world.runFor(151)
-      stage.change((now, agent) => agent.addRemote(now, reflexive(at('192.0.2.9'))))
+      stage.change((now, agent) => agent.setRemote(now, reflexive(at('192.0.2.9'))))
       world.runFor(2000)
 
       assert.deepEqual(
         stage.sentTo(at('192.0.2.9')).map((probe) => probe.at),
         [650, 660, 670, 850, 2250],
       )
+    })
+  })
+})
+
+describe('PathAgent: a peer that moves', () => {
+  it('asks nothing more where the peer offers to be no longer', () => {
+    simulate(1, (world) => {
+      const stage = new Stage(world)
+      const [before, after] = [at('192.0.2.7', 4001), at('192.0.2.7', 4002)]
+      stage.change((now, agent) => {
+        agent.setRemote(now, reflexive(before))
+        agent.start(now, 0)
+      })
+      world.runFor(40_000) // its purse is full again
+
+      stage.change((now, agent) => {
+        agent.setRemote(now, reflexive(after))
+        agent.start(now, 0)
+      })
+      world.runFor(10_000)
+
+      assert.equal(stage.sentTo(before).length, 5)
+      assert.equal(stage.sentTo(after).length, 5)
+    })
+  })
+
+  it('finds room for what the peer offers however often it has moved', () => {
+    simulate(1, (world) => {
+      const stage = new Stage(world)
+      stage.change((now, agent) => agent.start(now, 0))
+      for (let move = 0; move < 15; move++) {
+        const offer = Array.from({ length: 10 }, (_, index) =>
+          at(`198.51.100.${10 * move + index}`),
+        )
+        stage.change((now, agent) => agent.setRemote(now, reflexive(...offer)))
+        world.runFor(10_000)
+      }
+
+      assert.equal(stage.sentTo(at('198.51.100.149')).length, 5)
     })
   })
 })
@@ -157,7 +196,7 @@ describe('PathAgent: openers', () => {
       const stage = new Stage(world)
       stage.change((now, agent) => agent.start(now, startInMs))
       world.plan(learntAt, () => {
-        stage.change((now, agent) => agent.addRemote(now, reflexive(PEER)))
+        stage.change((now, agent) => agent.setRemote(now, reflexive(PEER)))
       })
       if (again !== undefined) {
         world.plan(again, () => stage.change((now, agent) => agent.networkChanged(now)))
@@ -216,7 +255,7 @@ describe('PathAgent: a working path', () => {
       peer.isAnswering = true
       stage.change((now, agent) => {
         agent.relayReady(now, RELAY)
-        agent.addRemote(now, reflexive(PEER))
+        agent.setRemote(now, reflexive(PEER))
         agent.start(now, 0)
       })
       world.runFor(1000)

@@ -95,7 +95,7 @@ export class SimPeer implements Machine<SimPeerEvent> {
     this.agent.setLocal(now, this.gatherer.candidates)
     this.agent.setStunServer(this.#stunServer)
     this.agent.setNats(now, { local: this.#options.nat, remote: introduction.nat })
-    this.agent.addRemote(now, introduction.candidates)
+    this.agent.setRemote(now, introduction.candidates)
     this.agent.start(now, introduction.startInMs)
     this.#startRelay(now, introduction)
     this.#collect(now)
