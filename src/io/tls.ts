@@ -181,8 +181,7 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
     ALPNCallback: ({ protocols }) => options.alpn.find((known) => protocols.includes(known)),
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
   })
-  const { isHeld = false } = options
-  const queue = new HandshakeQueue((socket) => server.emit('connection', socket), { isHeld })
+  const queue = new HandshakeQueue((socket) => server.emit('connection', socket), options)
   limitHandshakes(server, (socket) => queue.ended(socket))
   const listener = createTcpServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => undefined) // it is closed then; once its handshake has begun, TLS tells

@@ -1,6 +1,6 @@
 /**
  * One server process: opens what it needs in an order in which nothing is promised before it works, and closes it in
- * the reverse one. What the server does is in `switchboard.ts` (TCP) and `udp-service.ts` (UDP).
+ * the reverse one. Whoever comes before all of it stands waits at the entrance. What the server does is in `switchboard.ts` (TCP) and `udp-service.ts` (UDP).
  */
 import type { Endpoint } from '../core/endpoint.ts'
 import { formatEndpoint } from '../core/endpoint.ts'
@@ -136,16 +136,12 @@ async function start(options: ServerOptions, opened: Opened): Promise<RunningSer
   })
   isHome = (address) => switchboard.isHome(address)
   opened.add(async () => {
-    switchboard.close()
-    await Promise.resolve()
-  })
-  await switchboard.open()
-  opened.add(async () => {
     const closed = entrance.close() // resolves when the last stream has closed
     switchboard.close()
     door.close()
     await noLongerThan(clock, CLOSE_WITHIN_MS, closed)
   })
+  await switchboard.open()
   const tcp = entrance.local
   const { pin } = entrance.identity
   const link = formatServerLink({

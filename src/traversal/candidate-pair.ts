@@ -52,6 +52,11 @@ export class CandidatePair implements Scored {
     return this.remote.family === 6
   }
 
+  /** The peer said that he is there, now or once; the others were seen or guessed. */
+  get wasNamed(): boolean {
+    return this.kind !== 'peer-reflexive' && this.kind !== 'predicted'
+  }
+
   get isRelay(): boolean {
     return this.kind === 'relay'
   }

@@ -38,9 +38,8 @@ export class PairTable {
    */
   #makeRoom(onDropped: (pair: CandidatePair) => void): boolean {
     const weakest = this.all().find(
-      ({ kind, heartbeat, isWithdrawn }) =>
-        heartbeat === undefined &&
-        (isWithdrawn || kind === 'peer-reflexive' || kind === 'predicted'),
+      ({ wasNamed, isWithdrawn, heartbeat }) =>
+        heartbeat === undefined && (isWithdrawn || !wasNamed),
     )
     if (weakest === undefined) return false
     this.remove(weakest)

@@ -96,15 +96,6 @@ export class Puncher {
     return hasNew
   }
 
-  #withdrawAllBut(offered: readonly Endpoint[]): void {
-    for (const pair of this.pairs) {
-      const { kind, remote, heartbeat } = pair
-      if (kind === 'peer-reflexive' || kind === 'predicted') continue // nobody named it
-      pair.isWithdrawn = !offered.some((endpoint) => sameEndpoint(endpoint, remote))
-      if (pair.isWithdrawn && heartbeat === undefined) pair.schedule = undefined
-    }
-  }
-
   /** The pair that a datagram came from: a new, peer-reflexive one where nobody named the address (RFC 8445 §7.3.1.3). */
   pairFrom(path: Path): CandidatePair | undefined {
     const known = this.#pairs.get(path)
@@ -171,7 +162,7 @@ export class Puncher {
     this.#exchange.reset()
     for (const pair of this.pairs) {
       pair.reset()
-      if (pair.kind === 'peer-reflexive' || pair.kind === 'predicted') this.#remove(pair)
+      if (!pair.wasNamed) this.#remove(pair)
     }
   }
 
@@ -215,6 +206,14 @@ export class Puncher {
     const openers = hasOpeners ? openerTimes(now, startAt) : []
     const isSparse = !pair.wasHeard && !this.#exchange.isProved(pair)
     pair.schedule = new ProbeSchedule(startAt, { openers, isSparse })
+  }
+
+  #withdrawAllBut(offered: readonly Endpoint[]): void {
+    for (const pair of this.pairs) {
+      if (!pair.wasNamed) continue
+      pair.isWithdrawn = !offered.some((endpoint) => sameEndpoint(endpoint, pair.remote))
+      if (pair.isWithdrawn && pair.heartbeat === undefined) pair.schedule = undefined
+    }
   }
 
   #remove(pair: CandidatePair): void {

@@ -11,7 +11,7 @@ import { testDevice } from '../../../test/server/support/test-device.ts'
 import { FIRST_NUMBER, handleOf, SALTED_PASSWORD } from './holler.ts'
 import { Told } from './told.ts'
 
-/** As the daemon waits for a connection. */
+/** Half as long again as a daemon waits: this many share a process. */
 const CONNECT_MS = 15_000
 
 export interface Tally {

@@ -12,6 +12,7 @@ const STRANGERS = 5_000
 /** Sent between two looks at what comes: sockets hold them all. */
 const BURST = 96
 
+/** The first is what the process needs for such work at all; of five the median is one that was measured. */
 const GROWTH_ROUNDS = 6
 
 const SETTLE_MS = 1_000
