@@ -34,6 +34,8 @@ export interface ServerOptions {
   /** The link of a relay elsewhere. */
   readonly relay?: string
   readonly prefix?: readonly string[]
+  /** Beside what every program is given. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface Server {
@@ -51,15 +53,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...(options.udpEgress === undefined ? [] : ['--udp-egress', options.udpEgress]),
     ...(options.relay === undefined ? [] : ['--relay', options.relay]),
   ]
-  return await serve(args, prefix)
+  return await serve(args, prefix, options.env)
 }
 
 /** The same with a command line of one's own. */
 export async function serve(
   args: readonly string[],
   prefix: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Server> {
-  const program = new Program({ name: 'holler-server', main: 'server', args, prefix })
+  const program = new Program({ name: 'holler-server', main: 'server', args, prefix, env })
   return { program, link: await program.line(/^holler:\/\//) }
 }
 
