@@ -4,8 +4,14 @@ import { connectTls } from '../io/tls.ts'
 import type { ServerLinkAddress } from '../protocol/server/link.ts'
 import type { ConnectServer } from './server-session.ts'
 
-/** TCP and TLS over a bad mobile network; beyond it the next attempt is more likely to succeed. */
-const CONNECT_MS = 10_000
+/** TCP over a bad mobile network, questions repeated after 1, 3 and 7 s; beyond it the next attempt is more likely to succeed. */
+const REACH_MS = 10_000
+
+/**
+ * A server that was started again accepts its whole community and lets it wait. Who gave up would come back to wait anew,
+ * and both sides' work would have been for nothing.
+ */
+const CONNECT_MS = 30_000
 
 /**
  * TLS 1.3 to a server, checked against its link's pin or the system's authorities, through the proxy that the environment
@@ -21,7 +27,8 @@ export function serverConnector(alpn: string, environment: Environment = {}): Co
       )
     }
     const proxy = choice.kind === 'proxy' ? { proxy: choice.proxy } : {}
-    return await connectTls({ ...address, ...proxy, alpn, timeoutMs: CONNECT_MS })
+    const limits = { reachMs: REACH_MS, timeoutMs: CONNECT_MS }
+    return await connectTls({ ...address, ...proxy, ...limits, alpn })
   }
 }
 

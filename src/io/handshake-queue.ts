@@ -10,6 +10,7 @@
  * queue, instead of being refused and coming again at a time that only chance knows.
  */
 import type { Socket } from 'node:net'
+import type { Clock } from '../core/clock.ts'
 import { after, type Instant } from '../core/instant.ts'
 import { Alarm } from './alarm.ts'
 import { systemClock } from './system-clock.ts'
@@ -29,23 +30,36 @@ const PATIENCE_MS = 1_000
 /** Some 5 KiB each. */
 const MOST_WAITING = 8_192
 
+/** A daemon has gone by then. While a socket is not read, nothing tells so; a handshake with it would be for nothing. */
+const MOST_WAIT_MS = 30_000
+
+interface Waiting {
+  readonly socket: Socket
+  readonly since: Instant
+}
+
+export interface HandshakeQueueOptions {
+  /** Held, all wait until `admit` is called. */
+  readonly isHeld?: boolean
+  readonly clock?: Clock
+}
+
 export class HandshakeQueue {
   readonly #begin: (socket: Socket) => void
-  readonly #waiting: Socket[] = [] // ≤ MOST_WAITING, in the order in which they came
+  readonly #clock: Clock
+  readonly #waiting: Waiting[] = [] // ≤ MOST_WAITING, in the order in which they came
   /** When those under way were begun; who has taken too long counts no more. */
   readonly #underWay = new Map<Socket, Instant>() // ≤ MOST_UNDER_WAY
   readonly #patience: Alarm
   #isScheduled = false
   #isHeld: boolean
 
-  /**
-   * `begin` is called with each connection when it is its turn; not with those that have gone by then. Held, all wait
-   * until `admit` is called.
-   */
-  constructor(begin: (socket: Socket) => void, { isHeld = false } = {}) {
+  /** `begin` is called with each connection when it is its turn; not with those that have gone by then. */
+  constructor(begin: (socket: Socket) => void, options: HandshakeQueueOptions = {}) {
     this.#begin = begin
-    this.#patience = new Alarm(systemClock, () => this.#schedule())
-    this.#isHeld = isHeld
+    this.#clock = options.clock ?? systemClock
+    this.#isHeld = options.isHeld ?? false
+    this.#patience = new Alarm(this.#clock, () => this.#schedule())
   }
 
   /** From now on they get in. */
@@ -56,8 +70,8 @@ export class HandshakeQueue {
 
   /** `socket` is paused. Where too many wait, the one that has waited longest is closed. */
   add(socket: Socket): void {
-    this.#waiting.push(socket)
-    if (this.#waiting.length > MOST_WAITING) this.#waiting.shift()?.destroy()
+    this.#waiting.push({ socket, since: this.#clock.now() })
+    if (this.#waiting.length > MOST_WAITING) this.#waiting.shift()?.socket.destroy()
     this.#schedule()
   }
 
@@ -69,7 +83,7 @@ export class HandshakeQueue {
   /** Nobody who waits gets in any more. */
   close(): void {
     this.#patience.clear()
-    for (const socket of this.#waiting.splice(0)) socket.destroy()
+    for (const { socket } of this.#waiting.splice(0)) socket.destroy()
   }
 
   #schedule(): void {
@@ -77,7 +91,7 @@ export class HandshakeQueue {
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
-      const now = systemClock.now()
+      const now = this.#clock.now()
       this.#beginSome(now)
       if (this.#underWay.size < MOST_UNDER_WAY) this.#schedule()
       else this.#patience.set(after(now, SILENCE_MS))
@@ -91,7 +105,8 @@ export class HandshakeQueue {
     }
     const room = Math.min(MOST_A_TURN, MOST_UNDER_WAY - this.#underWay.size)
     if (room === 0) return
-    for (const socket of this.#waiting.splice(-room).reverse()) {
+    for (const { socket, since } of this.#waiting.splice(-room).reverse()) {
+      if (now - since >= MOST_WAIT_MS) socket.destroy()
       if (socket.destroyed) continue
       this.#underWay.set(socket, now)
       this.#begin(socket)

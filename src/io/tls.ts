@@ -50,7 +50,10 @@ export interface ConnectTls {
   /** SHA-256 of the server key's SubjectPublicKeyInfo; without it the system's authorities decide. */
   readonly pin?: Uint8Array
   readonly alpn: string
+  /** For all of it. */
   readonly timeoutMs: number
+  /** Until TCP stands, through the proxy where there is one; when absent, there is no such limit beside the whole. */
+  readonly reachMs?: number
   readonly proxy?: HttpProxy
   /** Where what servers give to come back by is kept; without it, in the process's own place. */
   readonly tickets?: TlsTickets
@@ -118,10 +121,12 @@ function clientContext(): SecureContext {
 
 /** TCP alone first: where nobody listens, nothing of TLS is made in vain. */
 async function carrierTo(
-  { host, port, proxy }: ConnectTls,
+  { host, port, proxy, reachMs }: ConnectTls,
   where: string,
-  signal: AbortSignal,
+  whole: AbortSignal,
 ): Promise<Socket> {
+  const signal =
+    reachMs === undefined ? whole : AbortSignal.any([whole, AbortSignal.timeout(reachMs)])
   if (proxy !== undefined) {
     try {
       return await connectThroughProxy(proxy, { host, port }, signal)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { HandshakeQueue } from '../../src/io/handshake-queue.ts'
+import { ManualClock } from '../daemon/support/manual-clock.ts'
 
 describe('HandshakeQueue', () => {
   let begun: Socket[]
@@ -43,6 +44,23 @@ describe('HandshakeQueue', () => {
     await turn()
 
     assert.deepEqual(begun, [there])
+  })
+
+  it('begins nothing with those who have waited so long that they must have gone', async () => {
+    const clock = new ManualClock()
+    const held = new HandshakeQueue((socket) => begun.push(socket), { isHeld: true, clock })
+    const [gone, there] = [new Socket(), new Socket()]
+    held.add(gone)
+    clock.advance(1)
+    held.add(there)
+    clock.advance(29_999)
+    held.admit()
+
+    await turn()
+    await turn()
+
+    assert.deepEqual(begun, [there])
+    assert.ok(gone.destroyed)
   })
 
   it('begins nothing while it is held, and then the newest first', async () => {

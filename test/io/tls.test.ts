@@ -318,6 +318,19 @@ describe('connectTls() and listenTls()', () => {
       }
     })
 
+    it('gives up sooner where it has not reached the server', async () => {
+      await withProxy(
+        () => undefined,
+        async (proxy) => {
+          const limits = { reachMs: 50, timeoutMs: 600_000 }
+          await assert.rejects(connectTls({ ...target(), pin, proxy, ...limits }), {
+            code: 'SERVER_UNREACHABLE',
+            message: /no answer in time/,
+          })
+        },
+      )
+    })
+
     it('trusts nobody in between', async () => {
       await withProxy(tunnel, async (proxy) => {
         await assert.rejects(connectTls({ ...target(), pin: sha256(pin), proxy }), {
@@ -327,17 +340,19 @@ describe('connectTls() and listenTls()', () => {
     })
   })
 
-  it('gives up on a server that accepts and says nothing', async () => {
+  it('gives up on a server that accepts and says nothing, later than on one that does not accept', async () => {
     const mute = createServer().listen(0, '127.0.0.1')
     await once(mute, 'listening')
     const { port } = mute.address() as AddressInfo
     const held: { destroy(): unknown }[] = []
     mute.on('connection', (socket) => held.push(socket))
+    const begunAt = performance.now()
 
-    await assert.rejects(connectTls({ ...target(), port, timeoutMs: 50 }), {
+    await assert.rejects(connectTls({ ...target(), port, reachMs: 50, timeoutMs: 300 }), {
       code: 'SERVER_UNREACHABLE',
       message: /no answer in time/,
     })
+    assert.ok(performance.now() - begunAt > 250)
     for (const socket of held) socket.destroy()
     mute.close()
   })

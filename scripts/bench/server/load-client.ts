@@ -10,9 +10,13 @@ import { ServerLink } from '../../../src/tcp/server-link.ts'
 import { testDevice } from '../../../test/server/support/test-device.ts'
 import { FIRST_NUMBER, handleOf, SALTED_PASSWORD } from './holler.ts'
 import { Told } from './told.ts'
+import { Turns } from './turns.ts'
 
-/** Half as long again as a daemon waits: this many share a process. */
-const CONNECT_MS = 15_000
+/** As long as a daemon waits. */
+const CONNECT_MS = 30_000
+
+/** Each is a millisecond of work. */
+const turns = new Turns(4)
 
 export interface Tally {
   online: number
@@ -54,7 +58,10 @@ export class LoadClient {
     const wanted = { ...address, alpn: SESSION_ALPN, timeoutMs: CONNECT_MS, tickets }
     this.#driver = driveLink(this.#machine, {
       clock: systemClock,
-      connect: () => connectTls(wanted),
+      connect: async () => {
+        await turns.next()
+        return await connectTls(wanted)
+      },
       onEvent: (event) => this.#handle(event),
     })
   }
