@@ -17,6 +17,9 @@ const GROWTH_ROUNDS = 6
 
 const SETTLE_MS = 1_000
 
+/** All that comes for one question has come by then. */
+const ANSWER_MS = 500
+
 export interface RelayFigures {
   readonly 'packets a core-second': number
   readonly 'KiB a pair': number
@@ -40,31 +43,58 @@ export const RELAY_SIZES: RelaySizes = {
 export async function measureRelay(
   relay: RelayServer,
   strict: RelayServer,
-  { packets, ways, strangers }: RelaySizes,
+  sizes: RelaySizes,
 ): Promise<RelayFigures> {
+  return {
+    ...(await keptBy(relay, sizes)),
+    ...(await carriedBy(relay, sizes)),
+    ...(await answersOf(relay, strict)),
+  }
+}
+
+async function keptBy(
+  relay: RelayServer,
+  { ways, strangers }: RelaySizes,
+): Promise<Pick<RelayFigures, 'KiB a pair' | 'bytes a stranger'>> {
   try {
-    await relay.start()
+    await relay.start({ isLean: true })
     const stranger = await growthFor(relay, strangers, () => askFromNewPorts(relay, strangers))
     const kept: Way[] = []
     const pair = await growthFor(relay, ways, async () => {
       kept.push(...(await openWays(relay, ways, kept.length)))
     })
     closeAll(kept)
-    const carrying = await openWays(relay, WAYS, kept.length)
-    await carry(carrying, packets / 10)
-    const before = cpuSeconds(relay.pid)
-    const arrived = await carry(carrying, packets)
-    const perPacket = (cpuSeconds(relay.pid) - before) / arrived
-    closeAll(carrying)
-    return {
-      'packets a core-second': 1 / perPacket,
-      'KiB a pair': pair,
-      'bytes a stranger': stranger * 1024,
-      'answer to a bare binding': await amplification(relay, bareBinding()),
-      'answer to another question': await amplificationOfOther(relay, strict),
-    }
+    return { 'KiB a pair': pair, 'bytes a stranger': stranger * 1024 }
   } finally {
     await relay.stop()
+  }
+}
+
+async function carriedBy(
+  relay: RelayServer,
+  { packets }: RelaySizes,
+): Promise<Pick<RelayFigures, 'packets a core-second'>> {
+  try {
+    await relay.start()
+    const ways = await openWays(relay, WAYS, 0)
+    await carry(ways, packets / 10)
+    const before = cpuSeconds(relay.pid)
+    const arrived = await carry(ways, packets)
+    const perPacket = (cpuSeconds(relay.pid) - before) / arrived
+    closeAll(ways)
+    return { 'packets a core-second': 1 / perPacket }
+  } finally {
+    await relay.stop()
+  }
+}
+
+async function answersOf(
+  relay: RelayServer,
+  strict: RelayServer,
+): Promise<Pick<RelayFigures, 'answer to a bare binding' | 'answer to another question'>> {
+  return {
+    'answer to a bare binding': await amplification(relay, bareBinding()),
+    'answer to another question': await amplification(strict, strict.otherQuestion),
   }
 }
 
@@ -132,23 +162,18 @@ async function carry(ways: readonly Way[], packets: number): Promise<number> {
   return arrived() - before
 }
 
-async function amplificationOfOther(relay: RelayServer, strict: RelayServer): Promise<number> {
-  if (strict === relay) return await amplification(relay, relay.otherQuestion)
-  try {
-    await strict.start()
-    return await amplification(strict, strict.otherQuestion)
-  } finally {
-    await strict.stop()
-  }
-}
-
 /** Bytes of the answer for each byte of the question. */
-async function amplification({ port }: RelayServer, question: Buffer): Promise<number> {
-  const socket = await openSocket()
-  let answered = 0
-  socket.on('message', ({ length }) => (answered += length))
-  socket.send(question, port, '127.0.0.1')
-  await pause(500)
-  socket.close()
-  return answered / question.length
+async function amplification(relay: RelayServer, question: Buffer): Promise<number> {
+  try {
+    await relay.start()
+    const socket = await openSocket()
+    let answered = 0
+    socket.on('message', ({ length }) => (answered += length))
+    socket.send(question, relay.port, '127.0.0.1')
+    await pause(ANSWER_MS)
+    socket.close()
+    return answered / question.length
+  } finally {
+    await relay.stop()
+  }
 }

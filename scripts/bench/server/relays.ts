@@ -31,6 +31,9 @@ const ANSWER_MS = 10_000
 const AGAIN_MS = 500
 const START_MS = 20_000
 
+/** MiB of old space: what holler-server lives in, and little more. */
+const LEAN_FLAGS = ['--max-old-space-size=48']
+
 /** Success response of Allocate (RFC 8656 section 17). */
 const ALLOCATED = 0x0103
 
@@ -51,7 +54,8 @@ export interface RelayServer {
   readonly version: string
   readonly pid: number
   readonly port: number
-  start(): Promise<void>
+  /** Lean, it has no room for garbage, so that its memory tells what it keeps. */
+  start(options?: { readonly isLean?: boolean }): Promise<void>
   /** The `index`th of all ways: each is of other devices, or of another allocation. */
   open(index: number): Promise<Way>
   /** What somebody without credentials may ask that is not a bare binding, and will be answered. */
@@ -141,7 +145,7 @@ export class HollerRelay implements RelayServer {
     )
   }
 
-  async start(): Promise<void> {
+  async start({ isLean = false } = {}): Promise<void> {
     this.#directory = await mkdtemp(join(tmpdir(), 'holler-bench-relay-'))
     const store = await openServerStore(await openLevelStore(join(this.#directory, 'store')))
     this.#seed = await store.secret('relay-ticket-key', () => randomBytes(32))
@@ -150,8 +154,8 @@ export class HollerRelay implements RelayServer {
     this.port = await freeUdpPort()
     const main = fileURLToPath(new URL('../../../dist/server/main.js', import.meta.url))
     const [command, ...args] = pinned([
-      ...[process.execPath, ...nodeFlags(), main, '--data', this.#directory],
-      ...['--log-level', 'error'],
+      ...[process.execPath, ...nodeFlags(), ...(isLean ? LEAN_FLAGS : [])],
+      ...[main, '--data', this.#directory, '--log-level', 'error'],
       ...['--listen', '127.0.0.1:0', '--udp', `127.0.0.1:${this.port}`],
     ])
     this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
