@@ -1,18 +1,18 @@
 /** The rows of a relay: what a packet costs, what it keeps for a pair and for nobody, and how it amplifies. */
-import { median } from '../statistics.ts'
 import { bareBinding, openSocket, type RelayServer, type Way } from './relays.ts'
 import { cpuSeconds, inParallel, pause, residentKib } from './usage.ts'
 
 /** Enough that holler's limit of 4 MiB a second for a pair is not met. */
 const WAYS = 48
 
-const KEPT_WAYS = 500
+const KEPT_WAYS = 250
 const STRANGERS = 5_000
 
 /** Sent between two looks at what comes: sockets hold them all. */
 const BURST = 96
 
-/** The first is what the process needs for such work at all; of five the median is one that was measured. */
+/** By then the process has what it needs for such work at all; what it grows by in those that follow, it keeps. */
+const WARMING_ROUNDS = 4
 const GROWTH_ROUNDS = 6
 
 const SETTLE_MS = 1_000
@@ -110,23 +110,18 @@ function closeAll(ways: readonly Way[]): void {
   for (const way of ways) way.close()
 }
 
-/**
- * KiB that each of so many costs. Done again and again, the process grows by what it keeps and no longer by what it needs
- * for its work: the median of the later rounds is told.
- */
+/** KiB that the process keeps for each of so many, a round. */
 async function growthFor(
   relay: RelayServer,
   count: number,
   work: () => Promise<void>,
 ): Promise<number> {
-  const growths: number[] = []
-  for (let round = 0; round < GROWTH_ROUNDS; round++) {
-    const before = residentKib(relay.pid)
-    await work()
-    await pause(SETTLE_MS)
-    growths.push((residentKib(relay.pid) - before) / count)
-  }
-  return median(growths.slice(1))
+  for (let round = 0; round < WARMING_ROUNDS; round++) await work()
+  await pause(SETTLE_MS)
+  const before = residentKib(relay.pid)
+  for (let round = 0; round < GROWTH_ROUNDS; round++) await work()
+  await pause(SETTLE_MS)
+  return (residentKib(relay.pid) - before) / (GROWTH_ROUNDS * count)
 }
 
 /** One bare binding from each of so many sources. */

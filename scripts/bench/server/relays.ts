@@ -31,8 +31,8 @@ const ANSWER_MS = 10_000
 const AGAIN_MS = 500
 const START_MS = 20_000
 
-/** MiB of old space: what holler-server lives in, and little more. */
-const LEAN_FLAGS = ['--max-old-space-size=48']
+/** MiB: what holler-server lives in, and little more. */
+const LEAN_FLAGS = ['--max-old-space-size=48', '--max-semi-space-size=1']
 
 /** Success response of Allocate (RFC 8656 section 17). */
 const ALLOCATED = 0x0103
