@@ -16,6 +16,7 @@ import {
   type TLSSocket,
 } from 'node:tls'
 import { certificatePin } from '../crypto/certificate-pin.ts'
+import { networkOf } from '../core/address-scope.ts'
 import { equalBytes } from '../core/bytes.ts'
 import { Crowd, type CrowdMember } from '../core/crowd.ts'
 import { type Endpoint, endpoint, type EndpointKey, keyOf } from '../core/endpoint.ts'
@@ -190,7 +191,7 @@ export async function listenTls(options: ListenTls): Promise<TlsListener> {
   limitHandshakes(server, (socket) => queue.ended(socket))
   const listener = createTcpServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => undefined) // it is closed then; once its handshake has begun, TLS tells
-    queue.add(socket)
+    queue.add(socket, networkOf(remoteOf(socket)))
   })
   const most = roomForConnections()
   if (most !== undefined) listener.maxConnections = most // those beyond are closed at once, and try again

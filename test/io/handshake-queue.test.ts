@@ -17,7 +17,7 @@ describe('HandshakeQueue', () => {
 
   function add(count: number): readonly Socket[] {
     const sockets = Array.from({ length: count }, () => new Socket())
-    for (const socket of sockets) queue.add(socket)
+    for (const socket of sockets) queue.add(socket, undefined)
     return sockets
   }
 
@@ -50,9 +50,9 @@ describe('HandshakeQueue', () => {
     const clock = new ManualClock()
     const held = new HandshakeQueue((socket) => begun.push(socket), { isHeld: true, clock })
     const [gone, there] = [new Socket(), new Socket()]
-    held.add(gone)
+    held.add(gone, undefined)
     clock.advance(1)
-    held.add(there)
+    held.add(there, undefined)
     clock.advance(29_999)
     held.admit()
 
@@ -66,8 +66,8 @@ describe('HandshakeQueue', () => {
   it('begins nothing while it is held, and then the newest first', async () => {
     const held = new HandshakeQueue((socket) => begun.push(socket), { isHeld: true })
     const [first, second] = [new Socket(), new Socket()]
-    held.add(first)
-    held.add(second)
+    held.add(first, undefined)
+    held.add(second, undefined)
 
     await turn()
     await turn()
@@ -78,10 +78,10 @@ describe('HandshakeQueue', () => {
     assert.deepEqual(begun, [second, first])
   })
 
-  it('has no more than 64 under way: the next begins when one has ended', async () => {
-    add(70)
-    for (let turns = 0; turns < 20; turns++) await turn()
-    assert.equal(begun.length, 64)
+  it('has no more than 128 under way: the next begins when one has ended', async () => {
+    add(134)
+    for (let turns = 0; turns < 40; turns++) await turn()
+    assert.equal(begun.length, 128)
 
     const [first] = begun
     assert.ok(first !== undefined)
@@ -89,10 +89,26 @@ describe('HandshakeQueue', () => {
     queue.ended(first) // the second time says nothing
     for (let turns = 0; turns < 3; turns++) await turn()
 
-    assert.equal(begun.length, 65)
+    assert.equal(begun.length, 129)
   })
 
-  describe('with 64 under way that do not end', () => {
+  it('has no more than 24 of one network under way, which delay nobody else', async () => {
+    const office = Array.from({ length: 30 }, () => new Socket())
+    const other = new Socket()
+    for (const socket of office) queue.add(socket, '192.0.2.0/24')
+    queue.add(other, '198.51.100.0/24')
+    for (let turns = 0; turns < 20; turns++) await turn()
+
+    assert.equal(begun.length, 25)
+    assert.equal(begun[1], other)
+    const [first] = begun
+    assert.ok(first !== undefined)
+    queue.ended(first)
+    for (let turns = 0; turns < 3; turns++) await turn()
+    assert.equal(begun.length, 26)
+  })
+
+  describe('with 128 under way that do not end', () => {
     /** How long the next one waits, in ms. */
     async function waitOf(sockets: readonly Socket[]): Promise<number> {
       const begunAt = performance.now()
@@ -100,19 +116,19 @@ describe('HandshakeQueue', () => {
         const late = new HandshakeQueue((socket) => {
           if (socket === sockets[0]) resolve()
         })
-        for (const socket of sockets) late.add(socket)
+        for (const socket of sockets) late.add(socket, undefined)
       })
       return performance.now() - begunAt
     }
 
     it('does not wait long for those who say nothing', async () => {
-      const silent = Array.from({ length: 65 }, () => new Socket())
+      const silent = Array.from({ length: 129 }, () => new Socket())
 
       assert.ok((await waitOf(silent)) < 900)
     })
 
     it('waits a second for those who have spoken', async () => {
-      const spoken = Array.from({ length: 65 }, () =>
+      const spoken = Array.from({ length: 129 }, () =>
         Object.defineProperty(new Socket(), 'bytesRead', { value: 517 }),
       )
 
