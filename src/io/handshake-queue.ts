@@ -101,7 +101,7 @@ export class HandshakeQueue {
       this.#isScheduled = false
       const now = this.#clock.now()
       if (this.#beginSome(now)) this.#schedule()
-      else this.#patience.set(after(now, SILENCE_MS))
+      else if (this.#waiting.size > 0) this.#patience.set(after(now, SILENCE_MS))
     })
   }
 

@@ -58,6 +58,7 @@ describe('HandshakeQueue', () => {
 
     await turn()
     await turn()
+    held.close()
 
     assert.deepEqual(begun, [there])
     assert.ok(gone.destroyed)
@@ -74,6 +75,7 @@ describe('HandshakeQueue', () => {
     assert.equal(begun.length, 0)
     held.admit()
     await turn()
+    held.close()
 
     assert.deepEqual(begun, [second, first])
   })
