@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { root } from './bootstrap.mjs'
 
 /** What `test/support/closing-line-reporter.cjs` prints last. */
@@ -39,6 +39,7 @@ async function runSuite(config, args) {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: process.stdout.isTTY ? { FORCE_COLOR: '1', ...process.env } : process.env,
   })
+  let ending
   let isStuck = false
   // A timer or a socket that a test has left open would keep all that follows waiting for ever.
   const endIt = () => {
@@ -52,9 +53,11 @@ async function runSuite(config, args) {
     const cut = Math.max(0, all.length - LONGEST_CLOSING_LINE)
     process.stdout.write(all.slice(0, cut))
     tail = all.slice(cut)
-    if (CLOSING_LINE.test(tail)) setTimeout(endIt, END_WITHIN_MS).unref()
+    clearTimeout(ending)
+    if (CLOSING_LINE.test(tail)) ending = setTimeout(endIt, END_WITHIN_MS)
   })
   const [status] = await once(child, 'close')
+  clearTimeout(ending)
   const closing = CLOSING_LINE.exec(tail)
   process.stdout.write(closing === null ? tail : `${tail.slice(0, closing.index)}\n`)
   // A suite that died before its closing line counts as one failure, so that the sum never looks good.
