@@ -5,9 +5,10 @@ describe('Lines', () => {
   const limits = { most: 6, mostPerNetwork: 3 }
   const anyone = (): boolean => true
 
-  function linesOf(items: readonly (readonly [string, string | undefined])[]): Lines<string> {
+  /** Items are named after their network, with a number; `0` to `9` alone have none. */
+  function linesOf(...items: readonly string[]): Lines<string> {
     const lines = new Lines<string>(limits)
-    for (const [item, network] of items) lines.add(item, network)
+    for (const item of items) lines.add(item, /^[a-z]/.exec(item)?.[0])
     return lines
   }
 
@@ -19,37 +20,18 @@ describe('Lines', () => {
   }
 
   it('let the newest of a network go first', () => {
-    assert.deepEqual(
-      order(
-        linesOf([
-          ['first', 'a'],
-          ['second', 'a'],
-          ['third', 'a'],
-        ]),
-      ),
-      ['third', 'second', 'first'],
-    )
+    assert.deepEqual(order(linesOf('a1', 'a2', 'a3')), ['a3', 'a2', 'a1'])
   })
 
   it('let networks take turns, however many of one wait', () => {
-    const lines = linesOf([
-      ['a1', 'a'],
-      ['a2', 'a'],
-      ['a3', 'a'],
-      ['b1', 'b'],
-      ['none', undefined],
-    ])
+    const lines = linesOf('a1', 'a2', 'a3', 'b1', '1')
 
-    assert.deepEqual(order(lines), ['a3', 'b1', 'none', 'a2', 'a1'])
+    assert.deepEqual(order(lines), ['a3', 'b1', '1', 'a2', 'a1'])
     assert.equal(lines.size, 0)
   })
 
   it('pass over a network that may send nobody, which keeps its turn', () => {
-    const lines = linesOf([
-      ['a1', 'a'],
-      ['b1', 'b'],
-      ['b2', 'b'],
-    ])
+    const lines = linesOf('a1', 'b1', 'b2')
     const notOfA = (network: string | undefined): boolean => network !== 'a'
 
     assert.deepEqual(lines.next(notOfA), { item: 'b2', network: 'b' })
@@ -62,19 +44,14 @@ describe('Lines', () => {
   })
 
   it('turn out the oldest of a network of which too many wait', () => {
-    const lines = linesOf([
-      ['b1', 'b'],
-      ['a1', 'a'],
-      ['a2', 'a'],
-      ['a3', 'a'],
-    ])
+    const lines = linesOf('b1', 'a1', 'a2', 'a3')
 
     assert.equal(lines.add('a4', 'a'), 'a1')
     assert.deepEqual(order(lines), ['b1', 'a4', 'a3', 'a2'])
   })
 
   it('turn out the oldest of the next in turn where too many wait in all', () => {
-    const lines = linesOf([])
+    const lines = linesOf()
     for (const item of ['1', '2', '3', '4', '5'])
       assert.equal(lines.add(item, undefined), undefined)
     assert.equal(lines.add('a1', 'a'), undefined)
@@ -84,17 +61,14 @@ describe('Lines', () => {
   })
 
   it('turn out whoever is alone in a line, and the line with it', () => {
-    const lines = linesOf(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => [name, name]))
+    const lines = linesOf('a', 'b', 'c', 'd', 'e', 'f')
 
     assert.equal(lines.add('g', 'g'), 'a')
     assert.deepEqual(order(lines), ['b', 'c', 'd', 'e', 'f', 'g'])
   })
 
   it('can be taken all at once', () => {
-    const lines = linesOf([
-      ['a1', 'a'],
-      ['b1', 'b'],
-    ])
+    const lines = linesOf('a1', 'b1')
 
     assert.deepEqual(lines.takeAll(), ['a1', 'b1'])
     assert.equal(lines.size, 0)

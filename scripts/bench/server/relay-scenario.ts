@@ -46,9 +46,27 @@ export async function measureRelay(
   sizes: RelaySizes,
 ): Promise<RelayFigures> {
   return {
-    ...(await keptBy(relay, sizes)),
-    ...(await carriedBy(relay, sizes)),
-    ...(await answersOf(relay, strict)),
+    ...(await running(relay, { isLean: true }, () => keptBy(relay, sizes))),
+    ...(await running(relay, {}, async () => ({
+      'packets a core-second': await carriedBy(relay, sizes),
+      'answer to a bare binding': await amplification(relay, bareBinding()),
+    }))),
+    'answer to another question': await running(strict, {}, () =>
+      amplification(strict, strict.otherQuestion),
+    ),
+  }
+}
+
+async function running<T>(
+  relay: RelayServer,
+  options: Parameters<RelayServer['start']>[0],
+  measure: () => Promise<T>,
+): Promise<T> {
+  try {
+    await relay.start(options)
+    return await measure()
+  } finally {
+    await relay.stop()
   }
 }
 
@@ -56,46 +74,24 @@ async function keptBy(
   relay: RelayServer,
   { ways, strangers }: RelaySizes,
 ): Promise<Pick<RelayFigures, 'KiB a pair' | 'bytes a stranger'>> {
-  try {
-    await relay.start({ isLean: true })
-    const stranger = await growthFor(relay, strangers, () => askFromNewPorts(relay, strangers))
-    const kept: Way[] = []
-    const pair = await growthFor(relay, ways, async () => {
-      kept.push(...(await openWays(relay, ways, kept.length)))
-    })
-    closeAll(kept)
-    return { 'KiB a pair': pair, 'bytes a stranger': stranger * 1024 }
-  } finally {
-    await relay.stop()
-  }
+  const stranger = await growthFor(relay, strangers, () => askFromNewPorts(relay, strangers))
+  const kept: Way[] = []
+  const pair = await growthFor(relay, ways, async () => {
+    kept.push(...(await openWays(relay, ways, kept.length)))
+  })
+  closeAll(kept)
+  return { 'KiB a pair': pair, 'bytes a stranger': stranger * 1024 }
 }
 
-async function carriedBy(
-  relay: RelayServer,
-  { packets }: RelaySizes,
-): Promise<Pick<RelayFigures, 'packets a core-second'>> {
-  try {
-    await relay.start()
-    const ways = await openWays(relay, WAYS, 0)
-    await carry(ways, packets / 10)
-    const before = cpuSeconds(relay.pid)
-    const arrived = await carry(ways, packets)
-    const perPacket = (cpuSeconds(relay.pid) - before) / arrived
-    closeAll(ways)
-    return { 'packets a core-second': 1 / perPacket }
-  } finally {
-    await relay.stop()
-  }
-}
-
-async function answersOf(
-  relay: RelayServer,
-  strict: RelayServer,
-): Promise<Pick<RelayFigures, 'answer to a bare binding' | 'answer to another question'>> {
-  return {
-    'answer to a bare binding': await amplification(relay, bareBinding()),
-    'answer to another question': await amplification(strict, strict.otherQuestion),
-  }
+/** Packets for each second of the relay's CPU. */
+async function carriedBy(relay: RelayServer, { packets }: RelaySizes): Promise<number> {
+  const ways = await openWays(relay, WAYS, 0)
+  await carry(ways, packets / 10)
+  const before = cpuSeconds(relay.pid)
+  const arrived = await carry(ways, packets)
+  const seconds = cpuSeconds(relay.pid) - before
+  closeAll(ways)
+  return arrived / seconds
 }
 
 async function openWays(relay: RelayServer, count: number, from: number): Promise<readonly Way[]> {
@@ -158,17 +154,12 @@ async function carry(ways: readonly Way[], packets: number): Promise<number> {
 }
 
 /** Bytes of the answer for each byte of the question. */
-async function amplification(relay: RelayServer, question: Buffer): Promise<number> {
-  try {
-    await relay.start()
-    const socket = await openSocket()
-    let answered = 0
-    socket.on('message', ({ length }) => (answered += length))
-    socket.send(question, relay.port, '127.0.0.1')
-    await pause(ANSWER_MS)
-    socket.close()
-    return answered / question.length
-  } finally {
-    await relay.stop()
-  }
+async function amplification({ port }: RelayServer, question: Buffer): Promise<number> {
+  const socket = await openSocket()
+  let answered = 0
+  socket.on('message', ({ length }) => (answered += length))
+  socket.send(question, port, '127.0.0.1')
+  await pause(ANSWER_MS)
+  socket.close()
+  return answered / question.length
 }
